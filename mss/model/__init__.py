@@ -1,0 +1,1 @@
+"""The nouns of the server: values and state machines, without any I/O."""

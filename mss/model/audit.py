@@ -1,0 +1,42 @@
+"""What the journal records: a catalogue of event names, permanent and kebab-case.
+
+An event carries facts that help an administrator or an auditor: identifiers, domains, codes,
+certificate subjects. It never carries a subject line, a document, a patient, a token or a password
+(CNIL and FAQ of ANS: author, time, action, answer; never content).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class AuditName(StrEnum):
+    """Every event there is."""
+
+    ACCOUNT_ADDED = "account-added"
+    DELIVERY_DROPPED = "delivery-dropped"
+    DELIVERY_FAILED = "delivery-failed"
+    DELIVERY_HELD = "delivery-held"
+    DELIVERY_RELAYED = "delivery-relayed"
+    DELIVERY_REPORTED = "delivery-reported"
+    DELIVERY_RETRIED = "delivery-retried"
+    DIRECTORY_IMPORTED = "directory-imported"
+    LOGIN_REFUSED = "login-refused"
+    MAILBOX_CLOSED = "mailbox-closed"
+    MAILBOX_OPENED = "mailbox-opened"
+    MESSAGE_ACCEPTED = "message-accepted"
+    MESSAGE_DELETED = "message-deleted"
+    MESSAGE_READ = "message-read"
+    MESSAGE_REFUSED = "message-refused"
+    PEER_REFUSED = "peer-refused"
+    TOKEN_ISSUED = "token-issued"  # noqa: S105 -- the name of an event
+    TRUST_LIST_LOADED = "trust-list-loaded"
+    TRUST_LIST_REFUSED = "trust-list-refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent:
+    """One thing that happened, told by facts that may be kept."""
+
+    name: AuditName
+    actor: str
+    facts: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,72 @@
+"""Everything the core needs from outside, on one page.
+
+A Protocol stands here when it crosses a socket or holds a secret; the database does not (it is
+concrete, in `mss/store`). Implementers do not import this page: `mss/cli/compose.py` plugs them in,
+and the type checker holds them to it there.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from mss.model.delivery import Delivery, Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobRecord:
+    """A stored body, as the sweeper sees it."""
+
+    ref: str
+    stored_at: datetime
+    size_octets: int
+
+
+class BlobStore(Protocol):
+    """Message octets outside the database."""
+
+    async def put(self, name: str, octets: bytes) -> str:
+        """Store *octets*, return the reference to find them by; durable when it returns.
+
+        Args:
+            name: A fresh identifier (32 hexadecimal digits); a name is used once.
+            octets: The body.
+
+        Raises:
+            StoreFullError: There is no room; nothing is left behind.
+            StoreUnavailableError: The store does not answer.
+        """
+        ...
+
+    async def get(self, ref: str) -> bytes:
+        """Fetch what is behind *ref*.
+
+        Raises:
+            BlobMissingError: Nothing is there.
+            BlobDamagedError: What is there is not what was stored.
+        """
+        ...
+
+    async def delete(self, ref: str) -> None:
+        """Remove what is behind *ref*; removing what is not there is no error."""
+        ...
+
+    def iter_records(self) -> AsyncIterator[BlobRecord]:
+        """Stream every stored body, in no particular order."""
+        ...
+
+    async def aclose(self) -> None:
+        """Finish what is under way and let go of files and connections."""
+        ...
+
+
+class Relay(Protocol):
+    """Carries one message to the operator of a domain."""
+
+    async def relay(self, delivery: Delivery, raw: bytes) -> Outcome:
+        """Hand *raw* over for the delivery's recipient; never raises for what a peer does."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close idle connections."""
+        ...

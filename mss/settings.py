@@ -1,0 +1,302 @@
+"""What an administrator may set, and what each setting means.
+
+One TOML file (`mss.toml` in the home) overridden by `MSS_…` variables, section and key joined by two
+underscores: `MSS_LISTEN__MX=0.0.0.0:25`. Read once, frozen; each part of the server receives its own
+section. docs/settings.md is generated from this file.
+
+Units
+    Sizes in octets, durations in seconds, instants never.
+Errors
+    `SettingsError` for anything that does not fit, with the key that is wrong.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from mss.errors import SettingsError
+
+SETTINGS_FILE = "mss.toml"
+ENV_PREFIX = "MSS_"
+# Variables of ours that are no settings: they choose the home, or belong to the demonstration.
+OTHER_VARIABLES = frozenset({"MSS_HOME", "MSS_DEMO_EXIT", "MSS_DEMO_PORT_BASE"})
+
+
+class Section(BaseModel):
+    """One section: frozen, and strict about names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DatabaseSettings(Section):
+    """Where rows live."""
+
+    url: SecretStr = Field(
+        default=SecretStr(""),
+        description="`sqlite+aiosqlite:///path` (default: `mss.db` in the home) or "
+        "`postgresql+psycopg://user:password@host/name`.",
+    )
+    pool_size: int = Field(default=10, ge=1, le=200, description="Connections to PostgreSQL.")
+
+
+class BlobSettings(Section):
+    """Where message bodies live."""
+
+    url: str = Field(
+        default="",
+        description="`file:///folder` (default: `blobs` in the home) or `s3://bucket/prefix`.",
+    )
+    s3_endpoint: str | None = Field(
+        default=None, description="Address of an S3-compatible service, when it is not AWS's own."
+    )
+    s3_region: str = Field(default="us-east-1", description="Region to sign requests for.")
+    s3_access_key: SecretStr | None = Field(default=None, description="S3 access key.")
+    s3_secret_key: SecretStr | None = Field(default=None, description="S3 secret key.")
+    segment_octets: int = Field(
+        default=64 * 1024 * 1024, ge=1024, description="Size at which a segment file is closed."
+    )
+
+
+class ListenSettings(Section):
+    """Addresses the doors listen on, `host:port`; empty closes the door."""
+
+    mx: str = Field(default="127.0.0.1:2525", description="Door for other operators (STARTTLS).")
+    submission: str = Field(default="127.0.0.1:2587", description="Submission with STARTTLS.")
+    submissions: str = Field(default="", description="Submission with TLS from the first octet.")
+    imap: str = Field(default="", description="Reserved for the IMAP door.")
+    imaps: str = Field(default="", description="Reserved for the IMAP door, TLS from the start.")
+    api: str = Field(default="127.0.0.1:2443", description="REST API (HTTPS).")
+    admin: str = Field(default="127.0.0.1:2481", description="Administration: metrics, HTTP.")
+
+
+class TlsSettings(Section):
+    """Certificate and key that the doors show; relative paths start at the home."""
+
+    certificate: str = Field(default="keys/tls.crt", description="PEM, leaf first, then its CA.")
+    key: str = Field(default="keys/tls.key", description="PEM private key of that certificate.")
+    ciphers: str = Field(
+        default="", description="OpenSSL cipher string for TLS 1.2; empty for the built-in list."
+    )
+
+
+class TrustSettings(Section):
+    """Whom this operator believes."""
+
+    anchors: str = Field(default="trust/anchors.pem", description="PEM file of root certificates.")
+    intermediates: str = Field(
+        default="trust/intermediates.pem", description="PEM file of known issuing certificates."
+    )
+    crls: str = Field(default="trust/crls", description="Folder of revocation lists (.crl).")
+    revocation: Literal["require", "if-known"] = Field(
+        default="require",
+        description="`require`: a certificate whose revocation status is unknown is not believed.",
+    )
+    allow_test_policies: bool = Field(
+        default=False, description="Believe certificates issued under IGC-Santé's TEST policies."
+    )
+    list_signer_name: str = Field(
+        default="", description="Common name that the trust list's signer must have; empty: any."
+    )
+    list_signer_issuer: str = Field(
+        default="", description="Common name of the CA that must have issued the list's signer."
+    )
+    list_shrink_percent: int = Field(
+        default=20, ge=0, le=100, description="A new list that lost more entries is refused."
+    )
+
+
+class LimitSettings(Section):
+    """Bounds on what strangers and users may ask for."""
+
+    message_octets: int = Field(
+        default=35 * 1024 * 1024, ge=1024, description="Largest message, encoded."
+    )
+    recipients: int = Field(default=100, ge=1, description="Recipients of one message.")
+    parts: int = Field(default=1000, ge=1, description="MIME parts of one message.")
+    depth: int = Field(default=20, ge=1, description="Nesting of MIME parts.")
+    header_octets: int = Field(default=256 * 1024, ge=1024, description="Header of one message.")
+    command_seconds: float = Field(default=300, gt=0, description="Longest wait for a command.")
+    data_seconds: float = Field(default=600, gt=0, description="Longest transfer of one message.")
+    connections: int = Field(default=500, ge=1, description="Simultaneous connections to a door.")
+    connections_per_host: int = Field(
+        default=50, ge=1, description="Simultaneous connections from one address."
+    )
+    mailbox_octets: int = Field(
+        default=2 * 1024 * 1024 * 1024, ge=1, description="Quota of a new mailbox."
+    )
+
+
+class ProtectionSettings(Section):
+    """What is signed and encrypted."""
+
+    sign: bool = Field(default=True, description="Sign what goes to other operators.")
+    without_certificate: Literal["sign-only", "refuse"] = Field(
+        default="sign-only",
+        description="What to do when no certificate is known to encrypt for the recipient: rely on "
+        "the mutually authenticated TLS between operators, or refuse the message.",
+    )
+    broken_signature: Literal["refuse", "deposit"] = Field(
+        default="refuse",
+        description="A message whose octets do not match its signature: refuse it (its operator "
+        "tells the sender), or deposit it marked.",
+    )
+
+
+class QueueSettings(Section):
+    """How deliveries to other operators are tried."""
+
+    delays: tuple[float, ...] = Field(
+        default=(60, 300, 900, 1800, 3600, 7200, 14400),
+        description="Seconds before each further attempt; the last one repeats until expiry.",
+    )
+    expires_after: float = Field(
+        default=2 * 86400, gt=0, description="Seconds after which a delivery is given up."
+    )
+    delayed_after: float = Field(
+        default=4 * 3600, gt=0, description="Seconds after which the sender is told of a delay."
+    )
+    per_destination: int = Field(
+        default=5, ge=1, description="Simultaneous connections to one domain."
+    )
+    concurrency: int = Field(default=20, ge=1, description="Simultaneous deliveries.")
+    poll_seconds: float = Field(
+        default=1.0, gt=0, description="Longest pause between two looks at the queue."
+    )
+
+
+class RelaySettings(Section):
+    """Where the hosts of other domains are."""
+
+    hosts: dict[str, str] = Field(
+        default_factory=dict,
+        description="Domain to `host:port`, instead of the MX look-up; `*` for all others.",
+    )
+    port: int = Field(default=25, ge=1, le=65535, description="Port of hosts found by MX.")
+    connect_seconds: float = Field(default=30, gt=0, description="Longest wait to connect.")
+    command_seconds: float = Field(default=300, gt=0, description="Longest wait for a reply.")
+    data_seconds: float = Field(default=600, gt=0, description="Longest wait after the data.")
+
+
+class OidcSettings(Section):
+    """Identity provider (Pro Santé Connect); reserved for the doors that use it."""
+
+    issuer: str = Field(default="", description="Issuer; empty: no identity provider.")
+
+
+class RetentionSettings(Section):
+    """How long things are kept."""
+
+    duplicates: float = Field(
+        default=7 * 86400, gt=0, description="Seconds in which a repeated message is recognised."
+    )
+    idempotency: float = Field(
+        default=86400, gt=0, description="Seconds for which an Idempotency-Key is remembered."
+    )
+
+
+class Settings(BaseSettings):
+    """The whole tree; read it with `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=ENV_PREFIX, env_nested_delimiter="__"
+    )
+
+    home: Path = Field(description="The folder that relative paths start at; not set in the file.")
+    domains: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        description="The domains whose mailboxes this operator hosts."
+    )
+    hostname: str = Field(
+        default="", description="Name in SMTP greetings; empty: `mta.` and the first domain."
+    )
+    operator_name: str = Field(default="", description="Name in notifications; empty: host name.")
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    blobs: BlobSettings = Field(default_factory=BlobSettings)
+    listen: ListenSettings = Field(default_factory=ListenSettings)
+    tls: TlsSettings = Field(default_factory=TlsSettings)
+    trust: TrustSettings = Field(default_factory=TrustSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    protection: ProtectionSettings = Field(default_factory=ProtectionSettings)
+    queue: QueueSettings = Field(default_factory=QueueSettings)
+    relay: RelaySettings = Field(default_factory=RelaySettings)
+    oidc: OidcSettings = Field(default_factory=OidcSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 -- the library calls it by these names
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let variables override the file, which arrives as the initial values."""
+        return env_settings, init_settings
+
+    @property
+    def host_name(self) -> str:
+        """The name this operator greets with."""
+        return self.hostname or f"mta.{self.domains[0]}"
+
+    @property
+    def database_url(self) -> str:
+        """The database's address, with the default filled in."""
+        return self.database.url.get_secret_value() or f"sqlite+aiosqlite:///{self.home}/mss.db"
+
+    @property
+    def blobs_url(self) -> str:
+        """The blob store's address, with the default filled in."""
+        return self.blobs.url or f"file://{self.home}/blobs"
+
+    def path(self, relative: str) -> Path:
+        """Resolve a path of the settings against the home."""
+        return self.home / relative
+
+
+def load_settings(home: Path) -> Settings:
+    """Read the settings of a home, variables last.
+
+    Raises:
+        SettingsError: There is no settings file, or a key or value does not fit.
+    """
+    home = home.absolute()
+    file = home / SETTINGS_FILE
+    try:
+        values: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(reason=f"{file} does not exist: run `mss init`") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(reason=f"{file}: {error}") from error
+    try:
+        return Settings(**{**values, "home": home})
+    except ValidationError as error:
+        raise SettingsError(reason=_sentence(error)) from error
+
+
+def unknown_variables(environment: dict[str, str] | None = None) -> list[str]:
+    """List `MSS_…` variables that no setting answers to: usually a slip of the pen."""
+    known = {ENV_PREFIX + name.upper() for name in Settings.model_fields}
+    names = os.environ if environment is None else environment
+    return sorted(
+        name
+        for name in names
+        if name.startswith(ENV_PREFIX)
+        and name not in OTHER_VARIABLES
+        and name.split("__", 1)[0] not in known
+    )
+
+
+def _sentence(error: ValidationError) -> str:
+    """Say which keys are wrong and why, without repeating any value (it may be a secret)."""
+    return "; ".join(
+        f"{'.'.join(str(step) for step in one['loc'])}: {one['msg']}"
+        for one in error.errors(include_input=False, include_url=False)
+    )
