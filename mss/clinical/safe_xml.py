@@ -145,7 +145,7 @@ def _parse(text: str) -> _Element:
         attribute_defaults=False,
         no_network=True,
         recover=False,
-        huge_tree=True,  # A PDF inside a document is one long text; our own limits replace libxml2's.
+        huge_tree=True,  # a PDF inside a document is one long text; our limits replace libxml2's
         remove_comments=True,
         remove_pis=True,
     )

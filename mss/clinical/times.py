@@ -58,7 +58,7 @@ class HL7Time:
         match = _TS.fullmatch(self.text)
         instant = self.instant
         if match is None or instant is None:
-            return self.text.split("+")[0] if match else self.text
+            return match["date"] + (match["time"] or "") if match else self.text
         digits = match["date"] + (match["time"] or "")
         return instant.strftime(_FORMS[len(digits)])
 
