@@ -39,10 +39,18 @@ class NamedAddress:
 
 # "undisclosed-recipients:;" names nobody and is the usual To of a message with blind copies.
 _EMPTY_GROUP = re.compile(r'[^<>@,:;"()]*:\s*;')
-_SPACE = re.compile(r"[ \t]+")
-_QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*+)"')
-_ANGLE = re.compile(r'<([^<>\s()",:;\\]*+)>')
-_WORD = re.compile(r'[^ \t()<>\[\]:;\\,"]+')
+_TOKEN = re.compile(
+    r"""[ \t]*+(?:
+        ([^ \t()<>\[\]:;\\,"]++)            # word
+        | <([^<>\s()",:;\\]*+)>              # address in angle brackets
+        | "((?:[^"\\]++|\\.)*+)"             # quoted words
+        | (,)
+        | (\()                               # beginning of a comment
+        | \Z
+    )""",
+    re.VERBOSE,
+)
+_WORD, _ANGLE, _QUOTED, _COMMA, _COMMENT = range(1, 6)
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _COMMENT_MARK = re.compile(r"[()]|\\.")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+(?: [A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+)*")
@@ -58,20 +66,26 @@ def parse_addresses(value: bytes, limits: MimeLimits = DEFAULT_LIMITS) -> tuple[
     text = decode_octets(unfold(value))
     if _EMPTY_GROUP.fullmatch(text):
         return ()
-    found = []
+    found: list[NamedAddress] = []
     element = _Element()
     at = 0
-    while at < len(text):
-        if text[at] == ",":
-            found.append(element.finish())
+    while True:
+        token = _TOKEN.match(text, at)
+        if token is None:
+            raise MessageSyntaxError(reason="address-list")
+        at = token.end()
+        kind = token.lastindex
+        if kind is None or kind == _COMMA:
             if len(found) >= limits.addresses:
                 raise MessageLimitError(reason="addresses", ceiling=limits.addresses)
+            found.append(element.finish())
+            if kind is None:
+                return tuple(found)
             element = _Element()
-            at += 1
+        elif kind == _COMMENT:
+            at = _comment_end(text, at - 1)
         else:
-            at = element.read(text, at)
-    found.append(element.finish())
-    return tuple(found)
+            element.take(kind, token[kind])
 
 
 def parse_address(value: bytes) -> NamedAddress:
@@ -92,31 +106,20 @@ class _Element:
         self._bare: str | None = None
         self._angle: str | None = None
 
-    def read(self, text: str, at: int) -> int:
-        """Take the token at *at* and say where the next begins."""
-        character = text[at]
-        if match := _SPACE.match(text, at):
-            return match.end()
-        if character == "(":
-            return _comment_end(text, at)
+    def take(self, kind: int, content: str) -> None:
+        """Take a word, quoted words or an address in angle brackets."""
         if self._angle is not None:
             raise MessageSyntaxError(reason="address-list")
-        if character == "<":
-            match = _required(_ANGLE, text, at)
-            self._angle = match[1]
-            return match.end()
-        if character == '"':
-            match = _required(_QUOTED, text, at)
-            self._words.append(_QUOTED_PAIR.sub(r"\1", match[1]))
-            return match.end()
-        match = _required(_WORD, text, at)
-        if "@" in match[0]:
-            if self._bare is not None:
-                raise MessageSyntaxError(reason="address-list")
-            self._bare = match[0]
+        if kind == _ANGLE:
+            self._angle = content
+        elif kind == _QUOTED:
+            self._words.append(_QUOTED_PAIR.sub(r"\1", content))
+        elif "@" not in content:
+            self._words.append(content)
+        elif self._bare is None:
+            self._bare = content
         else:
-            self._words.append(match[0])
-        return match.end()
+            raise MessageSyntaxError(reason="address-list")
 
     def finish(self) -> NamedAddress:
         """Say whose place it was."""
@@ -128,13 +131,6 @@ class _Element:
             raise MessageSyntaxError(reason="address") from None
         name = visible(decode_words(" ".join(self._words)))
         return NamedAddress(address=address, display_name=name)
-
-
-def _required(pattern: re.Pattern[str], text: str, at: int) -> re.Match[str]:
-    match = pattern.match(text, at)
-    if match is None:
-        raise MessageSyntaxError(reason="address-list")
-    return match
 
 
 def _comment_end(text: str, at: int) -> int:

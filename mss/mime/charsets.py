@@ -59,4 +59,5 @@ def decode_octets(octets: bytes, charset: str | None = None) -> str:
 
 def visible(text: str) -> str:
     """Replace line breaks, controls, bidirectional and zero-width characters by U+FFFD."""
-    return text.translate(_VISIBLE)
+    # None of the hidden characters is printable to Python, so most text is returned as it is.
+    return text if text.isprintable() else text.translate(_VISIBLE)

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
+from itertools import chain
 
 from mss.mime.charsets import decode_octets, visible
 from mss.mime.errors import HeaderValueError, MessageLimitError, MessageSyntaxError
@@ -24,8 +25,8 @@ Field = tuple[bytes, bytes]
 CRLF = b"\r\n"
 FOLD_COLUMNS = 76
 
-_FIELD_BREAK = re.compile(rb"\r\n(?![ \t])")
-_FIELD_NAME = re.compile(rb"[!-9;-~]+")
+# A field begins where a line begins; what follows a CRLF and a space still belongs to it.
+_FIELD = re.compile(rb"(?<![^\n])([!-9;-~]++):((?:[^\r]++|\r\n[ \t])*+)(?:\r\n|\Z)")
 
 
 # Fields
@@ -33,21 +34,18 @@ _FIELD_NAME = re.compile(rb"[!-9;-~]+")
 
 def split_fields(block: bytes, limits: MimeLimits = DEFAULT_LIMITS) -> tuple[Field, ...]:
     """Split a header block, without its empty line, into fields in their order."""
+    block = block.removesuffix(CRLF)
     if not block:
         return ()
-    block = block.removesuffix(CRLF)
-    pieces = _FIELD_BREAK.split(block, maxsplit=limits.fields)
-    if len(pieces) > limits.fields:
+    fields: list[Field] = _FIELD.findall(block)
+    if len(fields) > limits.fields:
         raise MessageLimitError(reason="fields", ceiling=limits.fields)
-    fields = []
-    for piece in pieces:
-        name, colon, value = piece.partition(b":")
-        if not colon or _FIELD_NAME.fullmatch(name) is None:
-            # A space before the colon is refused too: some readers would not see the field.
-            raise MessageSyntaxError(reason="header-field")
-        if len(piece) > limits.field_octets:
-            raise MessageLimitError(reason="field-octets", ceiling=limits.field_octets)
-        fields.append((name, value))
+    # Colons and line ends; what the pattern has skipped is not a field. A space before the colon is
+    # refused too: some readers would not see that field.
+    if sum(map(len, chain(*fields))) + 3 * len(fields) - 2 != len(block):
+        raise MessageSyntaxError(reason="header-field")
+    if len(block) > limits.field_octets and max(map(len, chain(*fields))) > limits.field_octets:
+        raise MessageLimitError(reason="field-octets", ceiling=limits.field_octets)
     return tuple(fields)
 
 

@@ -154,6 +154,10 @@ _WORDS = {
         "Your message could not be processed.",
     ),
 }
+_NOT_INTEGRATED = (
+    "Le logiciel du destinataire n'a pas pu intégrer votre message :",
+    "The recipient's software could not take your message in; the error is given above.",
+)
 
 
 def build_mdn(
@@ -240,11 +244,12 @@ def _disposition_field(disposition: Disposition) -> bytes:
 
 def _human_text(notification: DispositionNotification) -> str:
     _, french, english = _WORDS[notification.disposition.type]
-    lines = [french]
     result = notification.integration
     if result is not None and not result.succeeded:
-        lines.append(f"Erreur d'intégration {result.code} : {result.label}".rstrip(" :"))
-    return "\n".join([*lines, "", english, ""])
+        french, english = _NOT_INTEGRATED
+        error = f"{result.code} {result.label}".strip()
+        return f"{french}\n{error}\n\n{english}\n"
+    return f"{french}\n\n{english}\n"
 
 
 def _subject(notification: DispositionNotification, original: bytes) -> str:

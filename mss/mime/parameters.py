@@ -65,6 +65,8 @@ def parse_parameters(
 
 
 def _pieces(text: str) -> list[str]:
+    if '"' not in text:
+        return text.split(";")
     pieces = []
     at = 0
     while True:

@@ -162,7 +162,7 @@ def parse_message(raw: bytes, limits: MimeLimits = DEFAULT_LIMITS) -> ParsedMess
     check_octets(raw, line_octets=limits.line_octets)
     reader = _TreeReader(raw, limits)
     root = reader.read(0, len(raw))
-    header = _Header(reader.root_fields, limits)
+    header = _Header(reader.root_fields, reader.root_values, limits)
     authors = header.addresses(b"from")
     if len(authors) != 1:
         raise MessageSyntaxError(reason="author")
@@ -280,9 +280,11 @@ def _first_values(fields: tuple[Field, ...]) -> dict[bytes, bytes]:
 class _Header:
     """The fields of a message by name, read on demand."""
 
-    def __init__(self, fields: tuple[Field, ...], limits: MimeLimits) -> None:
+    def __init__(
+        self, fields: tuple[Field, ...], values: Mapping[bytes, bytes], limits: MimeLimits
+    ) -> None:
         self._fields = fields
-        self._values = _first_values(fields)
+        self._values = values
         self._limits = limits
 
     def text(self, name: bytes) -> str:
@@ -355,6 +357,7 @@ class _TreeReader:
         # Lines that begin like a delimiter and are not one; each costs a look in Python.
         self._near_misses = 4 * limits.parts
         self.root_fields: tuple[Field, ...] = ()
+        self.root_values: Mapping[bytes, bytes] = {}
 
     def read(self, start: int, stop: int) -> Part:
         opened: list[_Open] = []
@@ -389,9 +392,10 @@ class _TreeReader:
         stop, body = header_end(self._raw, *span, ceiling=self._header_room)
         self._header_room -= stop - span.start
         fields = split_fields(self._raw[span.start : stop], self._limits)
+        values = _first_values(fields)
         if not path:
             self.root_fields = fields
-        values = _first_values(fields)
+            self.root_values = values
         content_type, parameters = self._content_type(values)
         disposition, more = self._disposition(values)
         filename = more.get("filename") or parameters.get("name")
