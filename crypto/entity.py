@@ -1,0 +1,187 @@
+"""Read the few things of MIME on which S/MIME depends, on raw octets.
+
+Nothing is decoded and encoded again: a signature covers octets as received. Header reading is
+bounded, and a field that must be single but is not makes the entity ambiguous instead of letting
+one reader see another message than the next.
+
+Errors
+    `SignatureError` from `split_signed` only, when the form of a multipart/signed is not strict.
+Sources
+    RFC 2045, 5 (Content-Type); RFC 2046, 5.1 (boundaries); RFC 1847, 2.1 (multipart/signed).
+"""
+
+import re
+from binascii import Error as Base64Error
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import pybase64
+
+from crypto.errors import CmsSyntaxError, SignatureError
+
+MAX_HEADER_OCTETS: Final = 256 * 1024
+MAX_FIELD_OCTETS: Final = 4096
+LINE_OCTETS: Final = 76  # RFC 2045, 6.8
+
+_FOLD: Final = re.compile(rb"\r\n[ \t]+")
+_PARAMETER: Final = re.compile(r';\s*([^\s=;"]{1,64})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))')
+_SINGLE: Final = (b"content-type", b"content-transfer-encoding")
+# Text that known software puts before the first part. Any other text there is refused: a reader
+# might show it as if it were signed.
+_KNOWN_PREAMBLES: Final = frozenset(
+    {
+        b"This is a cryptographically signed message in MIME format.",
+        b"This is an S/MIME signed message",
+        b"This is a multi-part message in MIME format.",
+        b"This is a multipart message in MIME format.",
+        b"This is a message with multiple parts in MIME format.",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """The header of a MIME entity, as far as S/MIME looks at it.
+
+    Attributes:
+        media_type: Lower case, `text/plain` if absent (RFC 2045, 5.2).
+        parameters: Of the media type, names in lower case.
+        body_at: Offset of the body.
+        is_ambiguous: A field that must be single is not, or is beyond reading.
+    """
+
+    octets: bytes
+    media_type: str
+    parameters: Mapping[str, str]
+    transfer_encoding: str
+    body_at: int
+    is_ambiguous: bool
+
+    @property
+    def body(self) -> bytes:
+        """The octets after the header."""
+        return self.octets[self.body_at :]
+
+    def decoded_body(self, *, first: int | None = None) -> bytes:
+        """Return the body with base64 undone; only its *first* octets if asked.
+
+        Raises:
+            CmsSyntaxError: The base64 is damaged.
+        """
+        end = None if first is None else self.body_at + first // 3 * 4
+        body = self.octets[self.body_at : end]
+        if self.transfer_encoding != "base64":
+            return body
+        if first is not None:
+            body = b"".join(body.split())
+            body = body[: len(body) // 4 * 4]
+        try:
+            return pybase64.b64decode(body)
+        except (Base64Error, ValueError) as error:
+            raise CmsSyntaxError("base64") from error
+
+
+def read_entity(octets: bytes) -> Entity:
+    """Read the header of *octets*; whatever they are, there is an answer."""
+    if octets.startswith(b"\r\n"):
+        header, body_at = b"", 2
+    else:
+        end = octets.find(b"\r\n\r\n", 0, MAX_HEADER_OCTETS)
+        header, body_at = (octets[:end], end + 4) if end >= 0 else (b"", len(octets))
+    fields: dict[bytes, list[bytes]] = {}
+    for line in _FOLD.sub(b" ", header).split(b"\r\n"):
+        name, colon, value = line.partition(b":")
+        name = name.rstrip(b" \t").lower()
+        if colon and name in _SINGLE:
+            fields.setdefault(name, []).append(value.strip())
+    values = [fields.get(name, [b""]) for name in _SINGLE]
+    media, encoding = (each[0].decode("latin-1") for each in values)
+    media_type, parameters, is_doubled = _media_type(media)
+    return Entity(
+        octets=octets,
+        media_type=media_type,
+        parameters=parameters,
+        transfer_encoding=encoding.strip().lower(),
+        body_at=body_at,
+        is_ambiguous=is_doubled or any(len(each) > 1 for each in values),
+    )
+
+
+def _media_type(value: str) -> tuple[str, dict[str, str], bool]:
+    if len(value) > MAX_FIELD_OCTETS:
+        return "text/plain", {}, True
+    kind, _, _ = value.partition(";")
+    parameters: dict[str, str] = {}
+    is_doubled = False
+    for match in _PARAMETER.finditer(value, len(kind)):
+        name, quoted, plain = match.groups()
+        is_doubled |= name.lower() in parameters
+        parameters[name.lower()] = plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+    return kind.strip().lower() or "text/plain", parameters, is_doubled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedParts:
+    """The two parts of a multipart/signed."""
+
+    content: bytes
+    signature: Entity
+    has_preamble: bool
+
+
+def split_signed(entity: Entity) -> SignedParts:
+    """Cut a multipart/signed into what is signed and the signature, to the octet.
+
+    Raises:
+        SignatureError: There is not exactly that, and nothing else.
+    """
+    boundary = entity.parameters.get("boundary", "").encode("latin-1")
+    if not 1 <= len(boundary) <= 70:  # RFC 2046, 5.1.1
+        raise SignatureError("boundary")
+    body = b"\r\n" + entity.body  # so that a boundary on the first line is like any other
+    first = _Boundary.find(body, boundary, 0)
+    second = _Boundary.find(body, boundary, first.after)
+    third = _Boundary.find(body, boundary, second.after)
+    preamble = body[: first.at].strip()
+    if preamble and preamble not in _KNOWN_PREAMBLES:
+        raise SignatureError("text-before-signed-part")
+    if first.is_last or second.is_last:
+        raise SignatureError("part-missing")
+    if not third.is_last:
+        raise SignatureError("part-superfluous")
+    if body[third.after :].strip():
+        raise SignatureError("text-after-signature")
+    return SignedParts(
+        content=body[first.after : second.at],
+        signature=read_entity(body[second.after : third.at]),
+        has_preamble=bool(preamble),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Boundary:
+    """One boundary line: where it begins (its CRLF included) and where the next line begins."""
+
+    at: int
+    after: int
+    is_last: bool
+
+    @classmethod
+    def find(cls, body: bytes, boundary: bytes, start: int) -> "_Boundary":
+        mark = b"\r\n--" + boundary
+        # The CRLF that ends one boundary line may be the one that begins the next.
+        at = body.find(mark, max(start - 2, 0))
+        while at >= 0:
+            end = body.find(b"\r\n", at + len(mark))
+            end = len(body) if end < 0 else end
+            rest = body[at + len(mark) : end].rstrip(b" \t")
+            if rest in {b"", b"--"}:
+                return cls(at, min(end + 2, len(body)), rest == b"--")
+            at = body.find(mark, at + 2)
+        raise SignatureError("boundary-missing")
+
+
+def wrap_base64(octets: bytes) -> bytes:
+    """Return base64 in lines of 76 characters, each ended by CRLF."""
+    return pybase64.encodebytes(octets).replace(b"\n", b"\r\n")
