@@ -1,0 +1,159 @@
+"""Find where the message ends, in whole chunks, and refuse what two servers could read in two ways.
+
+Only CRLF.CRLF ends a message. Smuggling lives on other endings (`LF . LF`, `CR . CR`, ...), so a
+message that holds a bare CR, a bare LF or a NUL anywhere is refused as a whole: whatever hides
+behind it is content of a refused message and never a command.
+
+The work is done on all complete lines of a chunk at once, by splitting, searching and replacing
+octets. What is left to the interpreter is the length of each line.
+
+Shapes
+    In: chunks as the network cut them. Out: octets with CRLF line ends, dots un-stuffed.
+Units
+    A line has at most 998 octets and its CRLF (RFC 5322, 2.1.1), counted after un-stuffing.
+    The size counts content only, neither stuffed dots nor the final one (RFC 1870, 5).
+Errors
+    `outcome` raises `MailDataError` or `MessageTooLargeError`, never before the true end was seen.
+Sources
+    RFC 5321, 2.3.8 and 4.5.2; CVE-2023-51764, -51765, -51766 (smuggling).
+"""
+
+from typing import Final
+
+from mss.errors import MessageTooLargeError, MSSError
+from mss.smtp.errors import MailDataError
+
+END: Final = b"\r\n.\r\n"
+MAX_LINE: Final = 998
+# How far a sender may run on after its message was found too large or malformed.
+DRAIN_OCTETS: Final = 16 * 1024 * 1024
+
+
+class DataReader:
+    """Receives the chunks of one message after DATA."""
+
+    def __init__(self, limit_octets: int) -> None:
+        self._limit = limit_octets
+        self._blocks: list[bytes] = []
+        self._size = 0
+        # Begins at the beginning of a line while the message is good; afterwards it is only the
+        # few last octets, in which the end may have begun.
+        self._carry = b""
+        self._drained = 0
+        self._error: MSSError | None = None
+        self._rest: bytes | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether the end of the message was seen."""
+        return self._rest is not None
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Tell whether a refused message goes on for so long that hanging up is the only answer."""
+        return self._drained > DRAIN_OCTETS + self._limit
+
+    @property
+    def rest(self) -> bytes:
+        """What came after the end of the message: pipelined commands."""
+        return self._rest or b""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take one more chunk; call until `is_complete`."""
+        if self._error is None:
+            self._read(self._carry + chunk)
+        else:
+            self._drain(chunk)
+
+    def outcome(self) -> bytes:
+        """Give the message.
+
+        Raises:
+            MailDataError: It has a bare line end, a NUL or an over-long line.
+            MessageTooLargeError: It is larger than the limit.
+        """
+        if self._error is not None:
+            raise self._error
+        return b"".join(self._blocks)
+
+    def _read(self, window: bytes) -> None:
+        """Take the complete lines of a window that begins at the beginning of a line."""
+        if window.startswith(END[2:]):
+            self._carry, self._rest = b"", window[3:]
+            return
+        # Base64 has no dot, and looking for one octet is far cheaper than looking for five.
+        end = window.find(END) if b"." in window else -1
+        cut = window.rfind(b"\r\n") + 2 if end < 0 else end + 2
+        # rfind's -1 becomes 1: there is no complete line yet.
+        cut = cut if cut > 1 else 0
+        self._carry = window[cut:]
+        self._keep(window[:cut])
+        if end >= 0:
+            self._carry, self._rest = b"", window[end + len(END) :]
+        elif self._error is None and len(self._carry) > MAX_LINE + 2:
+            self._refuse(MailDataError(reason="line-too-long"))
+        if self._error is not None and self._rest is None:
+            # The block that was cut off ended with CRLF, or nothing came before the first line.
+            self._carry = (b"\r\n" + self._carry)[-len(END) + 1 :]
+
+    def _keep(self, block: bytes) -> None:
+        """Judge complete lines, un-stuff their dots and keep them."""
+        if _is_even(block):
+            self._store(block)
+            return
+        lengths = list(map(len, block.splitlines()))
+        # bytes.splitlines breaks at CRLF, at a bare CR and at a bare LF. Only if each break took
+        # two octets were they all CRLF.
+        if len(block) != sum(lengths) + 2 * len(lengths):
+            self._refuse(MailDataError(reason="bare-newline"))
+            return
+        if b"\0" in block:
+            self._refuse(MailDataError(reason="nul-octet"))
+            return
+        if b"." in block:
+            block = block[1:] if block.startswith(b".") else block
+            block = block.replace(b"\r\n.", b"\r\n")
+            lengths = list(map(len, block.splitlines()))
+        if max(lengths, default=0) > MAX_LINE:
+            self._refuse(MailDataError(reason="line-too-long"))
+            return
+        self._store(block)
+
+    def _store(self, block: bytes) -> None:
+        """Keep a block that is clean, if there is room for it."""
+        self._size += len(block)
+        if self._size > self._limit:
+            self._refuse(MessageTooLargeError(size_octets=self._size, limit_octets=self._limit))
+            return
+        self._blocks.append(block)
+
+    def _refuse(self, error: MSSError) -> None:
+        self._error = error
+        self._blocks.clear()
+
+    def _drain(self, chunk: bytes) -> None:
+        """Look for the end of a message that is refused already."""
+        window = self._carry + chunk
+        end = window.find(END)
+        if end >= 0:
+            self._carry, self._rest = b"", window[end + len(END) :]
+            return
+        self._drained += len(chunk)
+        self._carry = window[-len(END) + 1 :]
+
+
+def _is_even(block: bytes) -> bool:
+    """Tell whether a block is clean lines of one width without a dot, as in a base64 attachment.
+
+    Halves the cost of large letters: two columns are compared instead of each line split.
+    """
+    width = block.find(b"\n") + 1
+    if width < 2 or width > MAX_LINE + 2 or len(block) % width or b"." in block or b"\0" in block:
+        return False
+    lines = len(block) // width
+    return (
+        block[width - 1 :: width] == b"\n" * lines
+        and block[width - 2 :: width] == b"\r" * lines
+        and block.count(b"\n") == lines
+        and block.count(b"\r") == lines
+    )

@@ -1,0 +1,160 @@
+"""What all connections to one door share: its rules, its limits, and who is inside.
+
+Errors
+    None of its own; `admit` answers with the reply to refuse by.
+"""
+
+import asyncio
+import ipaddress
+import ssl
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from crypto.tls import TlsEndpoint
+from directory.address import MailAddress
+from mss.model.message import Origin
+from mss.model.principal import AccountPrincipal, Principal
+from mss.pipeline.submission import Accepted, Route, Submission
+from mss.settings import LimitSettings
+from mss.smtp import replies
+from mss.smtp.auth import Credentials
+from mss.smtp.replies import Reply
+
+
+class Acceptance(Protocol):
+    """What a door asks the pipeline; every method raises `MSSError` to refuse."""
+
+    async def check_sender(self, principal: Principal, sender: MailAddress | None) -> None:
+        """Refuse a sender that the principal may not write as."""
+        ...
+
+    async def route(self, principal: Principal, recipient: MailAddress) -> Route:
+        """Say where a recipient is, or why it cannot be reached."""
+        ...
+
+    async def accept(self, submission: Submission) -> Accepted:
+        """Take responsibility; returns only when that is durable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """Who is connected, as far as the connection knows.
+
+    Attributes:
+        tls: The TLS session; nothing is asked of the rules before there is one.
+        account: Whoever logged in on this connection.
+    """
+
+    host: str
+    tls: TlsEndpoint
+    account: AccountPrincipal | None
+
+
+class Rules(Protocol):
+    """What differs between the door for operators and the door for users."""
+
+    @property
+    def origin(self) -> Origin:
+        """Kind of the messages that come in here."""
+        ...
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """SASL mechanisms that are offered once TLS is active; none: no AUTH."""
+        ...
+
+    def identify(self, visitor: Visitor) -> Principal:
+        """Say who may send; raises `MSSError` or `ConversationError`."""
+        ...
+
+    async def authenticate(self, credentials: Credentials, *, host: str) -> AccountPrincipal:
+        """Check credentials; raises `MSSError`."""
+        ...
+
+
+class Inmate(Protocol):
+    """A connection, as its door sees it."""
+
+    def dismiss(self) -> None:
+        """Leave now if nothing is under way, else when it is done."""
+        ...
+
+    def abort(self) -> None:
+        """Leave at once."""
+        ...
+
+
+@dataclass(eq=False, kw_only=True)
+class Door:
+    """One listening address.
+
+    Attributes:
+        name: `mx`, `submission` or `submissions`, for the log.
+        tls: Gives the context for the next connection, so that certificates can be renewed.
+        is_wrapped: True if TLS begins with the first octet (RFC 8314).
+    """
+
+    name: str
+    host_name: str
+    rules: Rules
+    acceptance: Acceptance
+    limits: LimitSettings
+    tls: Callable[[], ssl.SSLContext]
+    is_wrapped: bool = False
+    is_stopping: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self._inside: dict[Inmate, str] = {}
+        self._per_network: Counter[str] = Counter()
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
+
+    def admit(self, connection: Inmate, host: str) -> Reply | None:
+        """Let a connection in, or say why not."""
+        if self.is_stopping:
+            return replies.SHUTTING_DOWN
+        network = network_of(host)
+        is_full = len(self._inside) >= self.limits.connections
+        if is_full or self._per_network[network] >= self.limits.connections_per_host:
+            return replies.TOO_MANY_CONNECTIONS
+        self._inside[connection] = network
+        self._per_network[network] += 1
+        self._is_empty.clear()
+        return None
+
+    def release(self, connection: Inmate) -> None:
+        """Forget a connection that has ended; doing it twice is no error."""
+        network = self._inside.pop(connection, None)
+        if network is None:
+            return
+        self._per_network[network] -= 1
+        if not self._per_network[network]:
+            del self._per_network[network]
+        if not self._inside:
+            self._is_empty.set()
+
+    async def stop(self, *, grace_seconds: float) -> None:
+        """Send everybody away: idle ones now, others when their message is answered."""
+        self.is_stopping = True
+        for connection in tuple(self._inside):
+            connection.dismiss()
+        try:
+            async with asyncio.timeout(grace_seconds):
+                await self._is_empty.wait()
+        except TimeoutError:
+            for connection in tuple(self._inside):
+                connection.abort()
+
+
+def network_of(host: str) -> str:
+    """Name what one host can hide in: its IPv4 address, or its IPv6 network of 64 bits."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if address.version == 4:
+        return host
+    return str(ipaddress.ip_network((address, 64), strict=False))

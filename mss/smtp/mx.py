@@ -1,0 +1,57 @@
+"""The door for other operators: known by certificate, allowed what the trust list says.
+
+A peer is recognised anew at each MAIL, because a connection may outlive a trust list; the judgement
+is remembered by the trust space, so that this costs nothing.
+
+Errors
+    `PeerCertificateMissingError`, `PeerNotTrustedError`, `TrustListMissingError`.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from crypto import tls
+from crypto.certificates import Certificate
+from crypto.errors import CertificateSyntaxError, UntrustedError
+from mss.errors import NotAuthenticatedError, PeerNotTrustedError
+from mss.model.message import Origin
+from mss.model.principal import AccountPrincipal, PeerPrincipal, Principal
+from mss.smtp.auth import Credentials
+from mss.smtp.door import Visitor
+from mss.smtp.errors import PeerCertificateMissingError
+
+
+class PeerJudge(Protocol):
+    """What this door asks the trust space."""
+
+    def judge_peer(self, certificate: Certificate, *, host: str) -> PeerPrincipal:
+        """Recognise the operator behind a client certificate, or raise `MSSError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerRules:
+    """Operators send; nobody logs in."""
+
+    trust: PeerJudge
+    origin: Origin = Origin.PEER
+    mechanisms: tuple[str, ...] = ()
+
+    def identify(self, visitor: Visitor) -> Principal:
+        """Recognise the operator by what it showed during the handshake."""
+        try:
+            certificate = tls.peer_certificate(visitor.tls)
+        except UntrustedError:
+            raise PeerCertificateMissingError(host=visitor.host) from None
+        except CertificateSyntaxError as error:
+            raise PeerNotTrustedError(domain="", reason=error.code) from error
+        return self.trust.judge_peer(certificate, host=visitor.host)
+
+    async def authenticate(
+        self,
+        credentials: Credentials,  # noqa: ARG002 -- as the Protocol names it
+        *,
+        host: str,  # noqa: ARG002
+    ) -> AccountPrincipal:
+        """Refuse: no account is of any use here."""
+        raise NotAuthenticatedError

@@ -1,0 +1,201 @@
+"""Open the SMTP doors that the settings name, and close them without losing a letter.
+
+Errors
+    `SettingsError` when an address cannot be listened on or a certificate cannot be used.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from crypto import tls
+from crypto.errors import CryptoError
+from mss.errors import SettingsError
+from mss.settings import Settings
+from mss.smtp.connection import Connection
+from mss.smtp.door import Acceptance, Door, Rules
+from mss.smtp.mx import PeerJudge, PeerRules
+from mss.smtp.submission import Authenticator, SubmissionRules
+
+_log = logging.getLogger(__name__)
+
+ALL_DOORS: Final = frozenset({"mx", "submission"})
+GRACE_SECONDS: Final = 30.0
+BACKLOG: Final = 512
+
+
+class DoorServices(Protocol):
+    """The part of `mss.services.Services` that these doors use."""
+
+    @property
+    def settings(self) -> Settings:
+        """The whole tree; the doors take their sections."""
+        ...
+
+    @property
+    def accounts(self) -> Authenticator:
+        """Who logs in."""
+        ...
+
+    @property
+    def acceptance(self) -> Acceptance:
+        """Where messages go."""
+        ...
+
+    @property
+    def trust(self) -> PeerJudge:
+        """Which operators are believed."""
+        ...
+
+
+class DoorTls:
+    """The TLS contexts in force, one per kind of door; `reload` reads the files again."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.mx: ssl.SSLContext
+        self.submission: ssl.SSLContext
+        self.reload()
+
+    def reload(self) -> None:
+        """Read certificate, key and anchors; connections that are open keep what they have.
+
+        Raises:
+            SettingsError: A file is missing or cannot be used; the contexts in force stay.
+        """
+        settings = self._settings
+        certificate = settings.path(settings.tls.certificate)
+        key = settings.path(settings.tls.key)
+        ciphers = settings.tls.ciphers or tls.CIPHERS
+        try:
+            # A client without a certificate gets as far as an SMTP reply that tells it so.
+            mx = tls.server_context(
+                certificate, key, client_anchors_pem=read_authorities(settings), ciphers=ciphers
+            )
+            submission = tls.server_context(certificate, key, ciphers=ciphers)
+        except (OSError, ValueError, CryptoError) as error:
+            raise SettingsError(reason=f"{certificate}: {error}") from error
+        self.mx, self.submission = mx, submission
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmtpDoors:
+    """The doors that are open.
+
+    Attributes:
+        ports: Name of the door (`mx`, `submission`, `submissions`) to the port it listens on.
+    """
+
+    ports: dict[str, int]
+    tls: DoorTls = field(repr=False)
+
+    @property
+    def mx_port(self) -> int | None:
+        """Port for other operators, if that door is open."""
+        return self.ports.get("mx")
+
+    @property
+    def submission_port(self) -> int | None:
+        """Port for users with STARTTLS, if that door is open."""
+        return self.ports.get("submission")
+
+    @property
+    def submissions_port(self) -> int | None:
+        """Port for users with TLS from the first octet, if that door is open."""
+        return self.ports.get("submissions")
+
+    def reload_tls(self) -> None:
+        """Use renewed certificates for connections from now on; raises `SettingsError`."""
+        self.tls.reload()
+
+
+@asynccontextmanager
+async def open_smtp_doors(
+    services: DoorServices,
+    *,
+    only: frozenset[str] = ALL_DOORS,
+    grace_seconds: float = GRACE_SECONDS,
+) -> AsyncIterator[SmtpDoors]:
+    """Listen until the block ends; then drain: messages under way are answered first.
+
+    Args:
+        services: What the doors call.
+        only: `mx`, `submission` or both; `submission` includes `submissions`.
+        grace_seconds: How long messages under way may take at the end.
+
+    Raises:
+        SettingsError: An address or a certificate cannot be used.
+    """
+    listen = services.settings.listen
+    contexts = DoorTls(services.settings)
+    peers = PeerRules(trust=services.trust)
+    users = SubmissionRules(accounts=services.accounts)
+    plans: list[tuple[str, str, Rules, Callable[[], ssl.SSLContext]]] = []
+    if "mx" in only:
+        plans.append(("mx", listen.mx, peers, lambda: contexts.mx))
+    if "submission" in only:
+        plans.append(("submission", listen.submission, users, lambda: contexts.submission))
+        plans.append(("submissions", listen.submissions, users, lambda: contexts.submission))
+    ports: dict[str, int] = {}
+    async with AsyncExitStack() as stack:
+        for name, address, rules, context in plans:
+            if not address:
+                continue
+            door = Door(
+                name=name,
+                host_name=services.settings.host_name,
+                rules=rules,
+                acceptance=services.acceptance,
+                limits=services.settings.limits,
+                tls=context,
+                is_wrapped=name == "submissions",
+            )
+            ports[name] = await stack.enter_async_context(_open(door, address, grace_seconds))
+        yield SmtpDoors(ports=ports, tls=contexts)
+
+
+@asynccontextmanager
+async def _open(door: Door, address: str, grace_seconds: float) -> AsyncIterator[int]:
+    """Listen for one door."""
+    host, port = split_address(address)
+    loop = asyncio.get_running_loop()
+    try:
+        server = await loop.create_server(
+            lambda: Connection(door), host or None, port, backlog=BACKLOG
+        )
+    except OSError as error:
+        raise SettingsError(reason=f"listen.{door.name}: {error}") from error
+    bound = int(server.sockets[0].getsockname()[1])
+    _log.info("%s listens on port %d", door.name, bound)
+    try:
+        yield bound
+    finally:
+        server.close()
+        await door.stop(grace_seconds=grace_seconds)
+        await server.wait_closed()
+
+
+def read_authorities(settings: Settings) -> str:
+    """Read what a peer's certificate may lead to: our anchors, and the issuers that we know.
+
+    The issuers spare operators that forget to send them; OpenSSL still wants an anchor at the end.
+    """
+    anchors = settings.path(settings.trust.anchors).read_text(encoding="ascii")
+    intermediates = settings.path(settings.trust.intermediates)
+    return anchors + (intermediates.read_text(encoding="ascii") if intermediates.exists() else "")
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Part `host:port`; an IPv6 address stands in square brackets.
+
+    Raises:
+        SettingsError: It is not of that form.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise SettingsError(reason=f"{address!r} is not host:port")
+    return host.removeprefix("[").removesuffix("]"), int(port)
