@@ -39,15 +39,15 @@ class MailboxKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coded:
-    """A code of a national list and its label; either may be empty, not both."""
+    """A code of a national list and its label; the label may be missing."""
 
     code: str
     label: str = ""
 
     @classmethod
     def of(cls, code: str, label: str) -> Self | None:
-        """Pair the two, or return `None` when there is nothing."""
-        return cls(code=code, label=label) if code or label else None
+        """Pair the two, or return `None` when there is no code."""
+        return cls(code=code, label=label) if code else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,11 +112,10 @@ class Organization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PracticeRole:
-    """Situation d'exercice: what a person does, as what, and where."""
+    """Situation d'exercice: as what a person works, how and where. Skills belong to the person."""
 
     profession: Coded | None
     category: Coded | None = None
-    skill: Skill | None = None
     mode: Coded | None = None
     activity: Coded | None = None
     function: Coded | None = None

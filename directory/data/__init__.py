@@ -1,0 +1,1 @@
+"""Dated data files: code lists and word lists, each with its source inside."""

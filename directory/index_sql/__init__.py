@@ -1,0 +1,55 @@
+"""Keep the directory in SQL and answer from it, on SQLite and on PostgreSQL alike.
+
+Every function takes a `sqlalchemy.Connection` first and is synchronous; with an async engine it is
+called through `AsyncConnection.run_sync`. Reading functions run inside whatever transaction the
+connection is in. `import_snapshot` commits as it goes, so that it never holds the only writer of
+SQLite for more than one batch: give it a connection of its own, not one inside `begin()`.
+
+`metadata` holds the tables, all named `directory_…`; the server's migrations own them, and
+`create_tables` makes them for whoever uses this package alone. Search needs nothing beside them:
+words are rows of an ordinary table, found by range.
+"""
+
+from directory.index_sql.certificates import (
+    Publication,
+    find_certificates,
+    publish_certificate,
+    purge_certificates,
+    withdraw_certificate,
+)
+from directory.index_sql.finding import (
+    DirectoryStats,
+    find_live_generation,
+    find_mailbox,
+    find_organization,
+    find_practitioner,
+    is_domain_known,
+    list_generations,
+    list_mailboxes_of,
+    stats,
+)
+from directory.index_sql.loading import SqlGenerationStore, import_snapshot
+from directory.index_sql.searching import search
+from directory.index_sql.tables import create_tables, metadata
+
+__all__ = [
+    "DirectoryStats",
+    "Publication",
+    "SqlGenerationStore",
+    "create_tables",
+    "find_certificates",
+    "find_live_generation",
+    "find_mailbox",
+    "find_organization",
+    "find_practitioner",
+    "import_snapshot",
+    "is_domain_known",
+    "list_generations",
+    "list_mailboxes_of",
+    "metadata",
+    "publish_certificate",
+    "purge_certificates",
+    "search",
+    "stats",
+    "withdraw_certificate",
+]
