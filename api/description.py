@@ -1,0 +1,73 @@
+"""Describe the API to software: the OpenAPI 3.1 document, completed where FastAPI cannot know.
+
+FastAPI describes what it parses itself. Request bodies are read by `api.bodies` (after the caller
+is known), so their models are added here, with the shape of problems.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from api.problems import MethodsAtPath
+from api.schemas.message import MarkRequest
+from api.schemas.problem import Problem
+from api.schemas.sending import DraftIn, RecipientsIn
+
+SUMMARY: Final = "Secure health mail (MSSanté): mailboxes, messages, documents, directory."
+ABOUT: Final = """\
+JSON in UTF-8 over HTTPS. Instants are RFC 3339 in UTC; sizes are octets.
+Send a token as `Authorization: Bearer …`.
+Refusals are `application/problem+json` (RFC 9457) with a permanent `code`.
+Lists give `next`, and the same as a `Link` field; hand it back as `cursor`, with the same filters.
+Fields may be added to what is received: ignore those that you do not know.
+Unknown fields and parameters in what is sent are refused, so that a misspelt one is noticed.
+"""
+TAGS: Final = (
+    {"name": "Mailboxes", "description": "What the caller may open, and the messages inside."},
+    {"name": "Messages", "description": "Send; read whole, part by part, document by document."},
+    {"name": "Tracking", "description": "What became of what was sent."},
+    {"name": "Recipients", "description": "Who can be reached, before sending."},
+    {"name": "Directory", "description": "Professionals, structures and their mailboxes."},
+    {"name": "Health", "description": "For load balancers and supervisors; no token."},
+)
+READ_BY_HAND: Final[list[tuple[type[BaseModel], Literal["validation", "serialization"]]]] = [
+    (DraftIn, "validation"),
+    (MarkRequest, "validation"),
+    (RecipientsIn, "validation"),
+    (Problem, "serialization"),
+]
+REFERENCE: Final = "#/components/schemas/{model}"
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Build the OpenAPI document of an application."""
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary=SUMMARY,
+        description=ABOUT,
+        routes=app.routes,
+        tags=[dict(tag) for tag in TAGS],
+    )
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    _, added = models_json_schema(READ_BY_HAND, ref_template=REFERENCE)
+    schemas.update(added["$defs"])
+    document["components"]["schemas"] = dict(sorted(schemas.items()))
+    return document
+
+
+def methods_by_path(document: Mapping[str, Any]) -> tuple[MethodsAtPath, ...]:
+    """List the methods that each described path answers to; whatever gives also answers HEAD."""
+    return tuple(
+        MethodsAtPath(
+            pattern=re.compile("[^/]+".join(map(re.escape, re.split(r"\{[^}]+\}", path)))),
+            methods=frozenset(name.upper() for name in operations)
+            | ({"HEAD"} if "get" in operations else set()),
+        )
+        for path, operations in document["paths"].items()
+    )

@@ -1,0 +1,171 @@
+"""Bound and frame every request: three small ASGI layers, none of which buffers a body.
+
+`Journal` is the outermost: identifier, one log line, and the answer when all else fails. Then
+`Framing` (security fields, HEAD), `BodyLimit` (413 as soon as it is known, whatever the route).
+
+Shapes
+    A log line names the *route* (`/v1/mailboxes/{address}`), never the path: a path holds an
+    address, a query may hold a name, and neither belongs in a log. No token, no network address.
+Sources
+    RFC 9110, 9.3.2 (HEAD) and 15.5.14 (413); RFC 6797 (HSTS); CSP Level 3, sandbox; OWASP ASVS,
+    V14.4 (security fields).
+"""
+
+import logging
+import time
+import traceback
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import problems
+from api.errors import RequestTooLargeError, UnsupportedMediaTypeError
+from mss.clock import Clock
+from mss.errors import MSSError
+
+_log = logging.getLogger("api.access")
+
+SECURITY_FIELDS: Final = {
+    # What the API returns is data, some of it written by strangers: nothing of it may run.
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # Health data stays out of every cache, the browser's own included.
+    "Cache-Control": "no-store",
+}
+TRANSPORT_FIELD: Final = "max-age=31536000"
+# A log line names these only: a method is any text that a stranger likes.
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Journal:
+    """Names each request, writes one line about it, and answers 500 when nothing else did."""
+
+    def __init__(self, app: ASGIApp, *, clock: Clock) -> None:
+        self.app = app
+        self.clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, watched."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        scope = dict(scope)  # what is written into it further in is not the server's to see
+        method = scope["method"]
+        request_id = self.clock.new_id()
+        started = time.perf_counter()
+        status = 0
+        sent_octets = 0
+
+        async def watch(message: Message) -> None:
+            nonlocal status, sent_octets
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            else:
+                sent_octets += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception as error:  # noqa: BLE001 -- the last line of defence
+            _log_unforeseen(request_id, error)
+            if not status:
+                await problems.respond(MSSError())(scope, receive, watch)
+        finally:
+            _log.info(
+                "%s %s %s %s %d octets %.1f ms %s",
+                method if method in METHODS else "?",
+                _route_of(scope),
+                status or "aborted",
+                scope.get("state", {}).get("problem", "-"),
+                sent_octets,
+                (time.perf_counter() - started) * 1000,
+                request_id,
+            )
+
+
+def _route_of(scope: Scope) -> str:
+    """Name the route by its pattern; a request that met none has no name worth logging."""
+    return getattr(scope.get("route"), "path", "-")
+
+
+def _log_unforeseen(request_id: str, error: Exception) -> None:
+    """Log where an unforeseen error came from, without its message: it may quote a subject."""
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    places = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))
+    _log.error("%s unforeseen %s at %s", request_id, type(error).__name__, places)
+
+
+class Framing:
+    """Adds the security fields where the route has not set its own, and answers HEAD as GET."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, its answer framed."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        is_head = scope["method"] == "HEAD"
+        is_secure = scope["scheme"] == "https"
+        if is_head:
+            scope["method"] = "GET"
+
+        async def frame(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_FIELDS.items():
+                    headers.setdefault(name, value)
+                if is_secure:
+                    headers.setdefault("Strict-Transport-Security", TRANSPORT_FIELD)
+            elif is_head:
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self.app(scope, receive, frame)
+
+
+class BodyLimit:
+    """Stops reading a body at *limit_octets*, and refuses bodies that would have to be inflated.
+
+    A declared length is believed when it is too large, and counted anyway when it is not.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit_octets: int) -> None:
+        self.app = app
+        self.limit_octets = limit_octets
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it before anything is read."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        refusal = self._refusal(Headers(scope=scope))
+        if refusal is not None:
+            scope.setdefault("state", {})["problem"] = refusal.code
+            await problems.respond(refusal)(scope, receive, send)
+            return
+        read_octets = 0
+
+        async def count() -> Message:
+            nonlocal read_octets
+            message = await receive()
+            read_octets += len(message.get("body", b""))
+            if read_octets > self.limit_octets:
+                # Passes through whoever reads, up to the handler of problems.
+                raise RequestTooLargeError(limit_octets=self.limit_octets)
+            return message
+
+        await self.app(scope, count, send)
+
+    def _refusal(self, headers: Headers) -> MSSError | None:
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            return UnsupportedMediaTypeError(accepted=())
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > self.limit_octets:
+            return RequestTooLargeError(limit_octets=self.limit_octets)
+        return None

@@ -1,0 +1,107 @@
+"""Directory search on the wire."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from api.paging import Cursor
+from api.schemas.wire import Filter, View
+
+SearchText = Annotated[str, Field(max_length=200)]
+
+
+class CodedOut(View):
+    """A code of a national list, and its label."""
+
+    code: str
+    label: str
+
+
+class OrganizationOut(View):
+    """A structure, as a line of a result shows it."""
+
+    name: str
+    trade_name: str
+    finess: str | None
+    siret: str | None
+    street: str
+    postcode: str
+    city: str
+    department: str
+    phone: str
+
+
+class RoleOut(View):
+    """What a professional does, and where (situation d'exercice)."""
+
+    profession: CodedOut | None
+    mode: CodedOut | None
+    organization: OrganizationOut | None
+
+
+class PractitionerOut(View):
+    """A professional of health."""
+
+    rpps: str | None
+    national_id: str
+    family: str
+    given: str
+    title: str
+    profession: CodedOut | None
+    skills: list[CodedOut]
+    roles: list[RoleOut]
+
+
+class MailboxEntryOut(View):
+    """A mailbox that the directory publishes."""
+
+    address: str
+    kind: str
+    display_name: str
+    service: str
+    description: str
+
+
+class DirectoryItem(View):
+    """One line of a result: a person with the mailbox to prefer, or a structure's mailbox."""
+
+    display_name: str
+    match: str = Field(
+        description="`identifier`, `exact`, `prefix`, `swapped` or `approximate`: best first."
+    )
+    practitioner: PractitionerOut | None
+    organization: OrganizationOut | None
+    mailbox: MailboxEntryOut | None = Field(description="`null`: cannot be written to.")
+    other_mailboxes: list[MailboxEntryOut]
+
+
+class DirectoryPage(View):
+    """One page of a result."""
+
+    items: list[DirectoryItem]
+    total: int
+    total_is_exact: bool = Field(description="False: there are at least so many.")
+    next: str | None
+
+
+class DirectoryFilter(Filter):
+    """What to look for; everything given must be met."""
+
+    q: SearchText = Field(
+        default="",
+        description="One box: names in any order, town, postcode, speciality, structure, RPPS "
+        "number, address.",
+    )
+    family: SearchText = ""
+    given: SearchText = ""
+    city: SearchText = ""
+    postcode: SearchText = Field(default="", description="Its beginning is enough.")
+    department: SearchText = ""
+    organization: SearchText = ""
+    street: SearchText = ""
+    profession: SearchText = Field(default="", description="Code of TRE_G15.")
+    speciality: SearchText = Field(default="", description="Code of TRE_R38, or a group's name.")
+    mailbox_kind: SearchText = Field(default="", description="`PER`, `ORG`, `APP`, `CAB`.")
+    with_mailbox: bool = Field(default=False, description="Only who can be written to.")
+    limit: Annotated[int, Field(ge=1, le=100, description="Lines in one page.")] = 20
+    cursor: Cursor | None = None
