@@ -152,16 +152,17 @@ def build_addresses(name: str, addresses: Sequence[NamedAddress]) -> bytes:
     for number, item in enumerate(addresses):
         comma = "," if number < len(addresses) - 1 else ""
         if item.display_name:
-            tokens += _phrase(require_printable(name, item.display_name))
+            taken = 0 if tokens else len(name) + 2
+            tokens += _phrase(require_printable(name, item.display_name), taken=taken)
             tokens.append(f"<{item.address}>{comma}")
         else:
             tokens.append(f"{item.address}{comma}")
     return build_folded(name, tokens)
 
 
-def _phrase(text: str) -> list[str]:
-    if not text.isascii() or "=?" in text or len(text) > 60 or text != text.strip(" "):
-        return encode_words(text)
+def _phrase(text: str, *, taken: int) -> list[str]:
+    if not text.isascii() or "=?" in text or len(text) > 60 - taken or text != text.strip(" "):
+        return encode_words(text, taken=taken)
     if _ATOMS.fullmatch(text):
         return [text]
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')

@@ -11,7 +11,7 @@ Sources
 
 import binascii
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 from itertools import chain
@@ -133,6 +133,7 @@ def _word_octets(encoding: str, payload: str) -> bytes | None:
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SAFE_IN_WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
+_WRITTEN = ["_" if n == 0x20 else chr(n) if n in _SAFE_IN_WORD else f"={n:02X}" for n in range(256)]
 _WORD_ROOM = 75 - len("=?utf-8?q??=")
 
 
@@ -143,37 +144,44 @@ def require_printable(name: str, text: str) -> str:
     return text
 
 
-def encode_words(text: str) -> list[str]:
-    """Write *text* as UTF-8 encoded words of at most 75 columns, cut between characters."""
+def encode_words(text: str, *, taken: int = 0) -> list[str]:
+    """Write *text* as UTF-8 encoded words of at most 75 columns, cut between characters.
+
+    Args:
+        text: Any text that UTF-8 can encode.
+        taken: Columns of the first line that are already used.
+    """
     octets = text.encode("utf-8")
-    quoted = sum(1 if octet in _SAFE_IN_WORD or octet == 0x20 else 3 for octet in octets)
-    if quoted <= len(octets) * 4 // 3 + 8:
-        return [f"=?utf-8?q?{chunk}?=" for chunk in _quoted_chunks(text)]
-    return [f"=?utf-8?b?{chunk}?=" for chunk in _base64_chunks(text)]
+    quoted = len(_quoted(octets)) <= len(octets) * 4 // 3 + 8
+    first = _WORD_ROOM - taken
+    if quoted:
+        chunks = _chunks(text, _quoted, first, _WORD_ROOM)
+        return [f"=?utf-8?q?{_quoted(chunk)}?=" for chunk in chunks]
+    chunks = _chunks(text, bytes, first // 4 * 3, _WORD_ROOM // 4 * 3)
+    return [f"=?utf-8?b?{_base64(chunk)}?=" for chunk in chunks]
 
 
-def _quoted_chunks(text: str) -> list[str]:
-    chunks = [""]
+def _chunks(text: str, written: Callable[[bytes], Sized], first: int, room: int) -> list[bytes]:
+    """Cut *text* so that each piece, when it is written, fits its room."""
+    chunks = [b""]
+    left = first
     for character in text:
-        piece = "".join(
-            chr(octet) if octet in _SAFE_IN_WORD else "_" if octet == 0x20 else f"={octet:02X}"
-            for octet in character.encode("utf-8")
-        )
-        if len(chunks[-1]) + len(piece) > _WORD_ROOM:
-            chunks.append("")
-        chunks[-1] += piece
+        octets = character.encode("utf-8")
+        cost = len(written(octets))
+        if cost > left:
+            chunks.append(b"")
+            left = room
+        chunks[-1] += octets
+        left -= cost
     return chunks
 
 
-def _base64_chunks(text: str) -> list[str]:
-    room = _WORD_ROOM // 4 * 3
-    chunks = [b""]
-    for character in text:
-        octets = character.encode("utf-8")
-        if len(chunks[-1]) + len(octets) > room:
-            chunks.append(b"")
-        chunks[-1] += octets
-    return [binascii.b2a_base64(chunk, newline=False).decode("ascii") for chunk in chunks]
+def _quoted(octets: bytes) -> str:
+    return "".join(_WRITTEN[octet] for octet in octets)
+
+
+def _base64(octets: bytes) -> str:
+    return binascii.b2a_base64(octets, newline=False).decode("ascii")
 
 
 def build_text(name: str, text: str) -> bytes:
@@ -190,7 +198,7 @@ def build_text(name: str, text: str) -> bytes:
         and text == text.strip(" ")
         and all(len(token) < FOLD_COLUMNS - len(name) - 2 for token in tokens)
     )
-    return build_folded(name, tokens if plain else encode_words(text))
+    return build_folded(name, tokens if plain else encode_words(text, taken=len(name) + 2))
 
 
 def build_folded(name: str, tokens: Sequence[str]) -> bytes:

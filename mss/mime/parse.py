@@ -214,11 +214,11 @@ def part_octets(raw: bytes, part: Part, limit: int = DEFAULT_LIMITS.size_octets)
         MessageLimitError: It would decode to more than *limit* octets.
         MessageSyntaxError: The encoding is unknown or broken.
     """
-    body = raw[part.body_span.start : part.body_span.stop]
-    most = len(body) * 3 // 4 if part.transfer_encoding == "base64" else len(body)
-    # Line ends count in `most`, so a base64 body near the limit is judged after decoding.
-    if most * 76 // 78 > limit:
+    start, stop = part.body_span
+    # No encoding takes more than three octets for one, line ends aside; the rest is exact below.
+    if stop - start > 4 * limit + 1024:
         raise MessageLimitError(reason="size-octets", ceiling=limit)
+    body = raw[start:stop]
     match part.transfer_encoding:
         case "base64":
             content = _base64(body)
@@ -248,8 +248,10 @@ def _base64(body: bytes) -> bytes:
         return bytes(pybase64.b64decode(body))
     except (binascii.Error, ValueError):
         pass
-    # Some senders forget the padding, which loses nothing.
-    letters = body.translate(None, b"\r\n \t=")
+    # Some senders forget the padding, which loses nothing; padding in the middle is another matter.
+    letters = body.translate(None, b"\r\n \t").rstrip(b"=")
+    if b"=" in letters:
+        raise MessageSyntaxError(reason="base64")
     try:
         return bytes(pybase64.b64decode(letters + b"=" * (-len(letters) % 4)))
     except (binascii.Error, ValueError):
