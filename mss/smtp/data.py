@@ -1,4 +1,4 @@
-"""Find where the message ends, in whole chunks, and refuse what two servers could read in two ways.
+"""Read and write the message as it travels after DATA, so that no two servers read it differently.
 
 Only CRLF.CRLF ends a message. Smuggling lives on other endings (`LF . LF`, `CR . CR`, ...), so a
 message that holds a bare CR, a bare LF or a NUL anywhere is refused as a whole: whatever hides
@@ -8,16 +8,19 @@ The work is done on all complete lines of a chunk at once, by splitting, searchi
 octets. What is left to the interpreter is the length of each line.
 
 Shapes
-    In: chunks as the network cut them. Out: octets with CRLF line ends, dots un-stuffed.
+    `DataReader`: chunks as the network cut them to octets with CRLF line ends, dots un-stuffed.
+    `iter_wire`: the inverse, for the relay.
 Units
     A line has at most 998 octets and its CRLF (RFC 5322, 2.1.1), counted after un-stuffing.
     The size counts content only, neither stuffed dots nor the final one (RFC 1870, 5).
 Errors
-    `outcome` raises `MailDataError` or `MessageTooLargeError`, never before the true end was seen.
+    `MailDataError`; and `MessageTooLargeError` from `DataReader.outcome`, which is asked only when
+    the true end of the message was seen.
 Sources
     RFC 5321, 2.3.8 and 4.5.2; CVE-2023-51764, -51765, -51766 (smuggling).
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from mss.errors import MessageTooLargeError, MSSError
@@ -25,6 +28,7 @@ from mss.smtp.errors import MailDataError
 
 END: Final = b"\r\n.\r\n"
 MAX_LINE: Final = 998
+WIRE_OCTETS: Final = 256 * 1024
 # How far a sender may run on after its message was found too large or malformed.
 DRAIN_OCTETS: Final = 16 * 1024 * 1024
 
@@ -87,7 +91,8 @@ class DataReader:
         # rfind's -1 becomes 1: there is no complete line yet.
         cut = cut if cut > 1 else 0
         self._carry = window[cut:]
-        self._keep(window[:cut])
+        if cut:
+            self._keep(window[:cut])
         if end >= 0:
             self._carry, self._rest = b"", window[end + len(END) :]
         elif self._error is None and len(self._carry) > MAX_LINE + 2:
@@ -98,26 +103,14 @@ class DataReader:
 
     def _keep(self, block: bytes) -> None:
         """Judge complete lines, un-stuff their dots and keep them."""
-        if _is_even(block):
-            self._store(block)
-            return
-        lengths = list(map(len, block.splitlines()))
-        # bytes.splitlines breaks at CRLF, at a bare CR and at a bare LF. Only if each break took
-        # two octets were they all CRLF.
-        if len(block) != sum(lengths) + 2 * len(lengths):
-            self._refuse(MailDataError(reason="bare-newline"))
-            return
-        if b"\0" in block:
-            self._refuse(MailDataError(reason="nul-octet"))
-            return
         if b"." in block:
             block = block[1:] if block.startswith(b".") else block
             block = block.replace(b"\r\n.", b"\r\n")
-            lengths = list(map(len, block.splitlines()))
-        if max(lengths, default=0) > MAX_LINE:
-            self._refuse(MailDataError(reason="line-too-long"))
-            return
-        self._store(block)
+        reason = find_fault(block)
+        if reason is None:
+            self._store(block)
+        else:
+            self._refuse(MailDataError(reason=reason))
 
     def _store(self, block: bytes) -> None:
         """Keep a block that is clean, if there is room for it."""
@@ -142,13 +135,55 @@ class DataReader:
         self._carry = window[-len(END) + 1 :]
 
 
+def iter_wire(raw: bytes) -> Iterator[bytes]:
+    """Write a message as it travels after DATA, in chunks of lines, the end included.
+
+    Raises:
+        MailDataError: A peer could read the message in two ways; what was yielded so far is not
+            a message, because its end is missing.
+    """
+    start, length = 0, len(raw)
+    while start < length:
+        cut = raw.rfind(b"\n", start, start + WIRE_OCTETS) + 1
+        if cut <= start:
+            if length - start > WIRE_OCTETS:
+                raise MailDataError(reason="line-too-long")
+            cut = length
+        block = raw[start:cut]
+        if cut == length and not block.endswith(b"\r\n"):
+            block += b"\r\n"
+        reason = find_fault(block)
+        if reason is not None:
+            raise MailDataError(reason=reason)
+        if b"." in block:
+            block = block.replace(b"\r\n.", b"\r\n..")
+            block = b"." + block if block.startswith(b".") else block
+        yield block
+        start = cut
+    yield END[2:]
+
+
+def find_fault(block: bytes) -> str | None:
+    """Say what is wrong with a block of complete lines: a `MailDataError` reason, or `None`."""
+    if b"\0" in block:
+        return "nul-octet"
+    if _is_even(block):
+        return None
+    lengths = list(map(len, block.splitlines()))
+    # bytes.splitlines breaks at CRLF, at a bare CR and at a bare LF. Only if each break took two
+    # octets were they all CRLF.
+    if len(block) != sum(lengths) + 2 * len(lengths):
+        return "bare-newline"
+    return "line-too-long" if max(lengths, default=0) > MAX_LINE else None
+
+
 def _is_even(block: bytes) -> bool:
-    """Tell whether a block is clean lines of one width without a dot, as in a base64 attachment.
+    """Tell whether a block is clean lines of one width, as in a base64 attachment.
 
     Halves the cost of large letters: two columns are compared instead of each line split.
     """
     width = block.find(b"\n") + 1
-    if width < 2 or width > MAX_LINE + 2 or len(block) % width or b"." in block or b"\0" in block:
+    if width < 2 or width > MAX_LINE + 2 or len(block) % width:
         return False
     lines = len(block) // width
     return (

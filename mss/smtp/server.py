@@ -12,11 +12,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from crypto import tls
-from crypto.errors import CryptoError
 from mss.errors import SettingsError
 from mss.settings import Settings
 from mss.smtp.connection import Connection
+from mss.smtp.contexts import DoorTls
 from mss.smtp.door import Acceptance, Door, Rules
 from mss.smtp.mx import PeerJudge, PeerRules
 from mss.smtp.submission import Authenticator, SubmissionRules
@@ -50,36 +49,6 @@ class DoorServices(Protocol):
     def trust(self) -> PeerJudge:
         """Which operators are believed."""
         ...
-
-
-class DoorTls:
-    """The TLS contexts in force, one per kind of door; `reload` reads the files again."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self.mx: ssl.SSLContext
-        self.submission: ssl.SSLContext
-        self.reload()
-
-    def reload(self) -> None:
-        """Read certificate, key and anchors; connections that are open keep what they have.
-
-        Raises:
-            SettingsError: A file is missing or cannot be used; the contexts in force stay.
-        """
-        settings = self._settings
-        certificate = settings.path(settings.tls.certificate)
-        key = settings.path(settings.tls.key)
-        ciphers = settings.tls.ciphers or tls.CIPHERS
-        try:
-            # A client without a certificate gets as far as an SMTP reply that tells it so.
-            mx = tls.server_context(
-                certificate, key, client_anchors_pem=read_authorities(settings), ciphers=ciphers
-            )
-            submission = tls.server_context(certificate, key, ciphers=ciphers)
-        except (OSError, ValueError, CryptoError) as error:
-            raise SettingsError(reason=f"{certificate}: {error}") from error
-        self.mx, self.submission = mx, submission
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,16 +146,6 @@ async def _open(door: Door, address: str, grace_seconds: float) -> AsyncIterator
         server.close()
         await door.stop(grace_seconds=grace_seconds)
         await server.wait_closed()
-
-
-def read_authorities(settings: Settings) -> str:
-    """Read what a peer's certificate may lead to: our anchors, and the issuers that we know.
-
-    The issuers spare operators that forget to send them; OpenSSL still wants an anchor at the end.
-    """
-    anchors = settings.path(settings.trust.anchors).read_text(encoding="ascii")
-    intermediates = settings.path(settings.trust.intermediates)
-    return anchors + (intermediates.read_text(encoding="ascii") if intermediates.exists() else "")
 
 
 def split_address(address: str) -> tuple[str, int]:
