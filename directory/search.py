@@ -21,6 +21,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -97,10 +98,6 @@ class Pattern:
         """True for a facet, which is met as a whole."""
         return self.word.startswith(":")
 
-    def accepts(self, where: str, word: str) -> bool:
-        """Say whether an index word of a field meets the pattern."""
-        return word.startswith(self.word) and (self.only is None or where == self.only)
-
     @property
     def like(self) -> str:
         """The pattern for SQL LIKE on an index text; the words hold no wildcard."""
@@ -114,7 +111,6 @@ class Term:
     """One condition: at least one of the alternatives must be met."""
 
     alternatives: tuple[Pattern, ...]
-    is_name: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,9 +176,9 @@ class SearchQuery:
         """
         family, given = (self.given, self.family) if swapped else (self.family, self.given)
         terms = [
-            *_word_terms(self.text, only=None, is_name=True),
-            *_word_terms(family, only=Field.FAMILY, is_name=True),
-            *_word_terms(given, only=Field.GIVEN, is_name=True),
+            *_word_terms(self.text, only=None),
+            *_word_terms(family, only=Field.FAMILY),
+            *_word_terms(given, only=Field.GIVEN),
             *_word_terms(self.city, only=Field.CITY),
             *_word_terms(self.postcode, only=Field.POSTCODE),
             *_word_terms(self.organization, only=Field.ORGANIZATION),
@@ -287,12 +283,15 @@ class IndexedSubject:
         return " " + " ".join(w if f == ":" else f"{f}={w}" for f, w in self.words) + " "
 
 
-def fold(text: str) -> list[str]:
+@lru_cache(maxsize=65_536)  # an import folds the same towns, streets and labels all day
+def fold(text: str) -> tuple[str, ...]:
     """Split a text into index words: lower-case ASCII letters and digits."""
-    plain = unicodedata.normalize("NFKD", text.casefold().translate(_SPECIAL))
-    ascii_only = "".join(c for c in plain if not unicodedata.combining(c))
-    words = _NOT_WORD.sub(" ", ascii_only).split()
-    return [_SAME_WORD.get(word, word)[:MAX_WORD] for word in words]
+    plain = text.lower()
+    if not plain.isascii():
+        decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_SPECIAL))
+        plain = "".join(c for c in decomposed if not unicodedata.combining(c))
+    words = _NOT_WORD.sub(" ", plain).split()
+    return tuple(_SAME_WORD.get(word, word)[:MAX_WORD] for word in words)
 
 
 def order_key(text: str) -> str:
@@ -409,9 +408,9 @@ def parse_cursor(cursor: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def _word_terms(text: str, *, only: Field | None, is_name: bool = False) -> Iterator[Term]:
+def _word_terms(text: str, *, only: Field | None) -> Iterator[Term]:
     words = fold(text[:MAX_TEXT])
-    content = [word for word in words if word not in _PARTICLES] or words
+    content = [word for word in words if word not in _PARTICLES] or list(words)
     before: dict[str, str] = {}
     for first, second in pairwise(words):
         if first in _PARTICLES:
@@ -419,32 +418,29 @@ def _word_terms(text: str, *, only: Field | None, is_name: bool = False) -> Iter
     for word in dict.fromkeys(content):
         joined = [before[word]] if word in before else []
         patterns = tuple(Pattern(word=w, only=only) for w in (word, *joined))
-        yield Term(alternatives=patterns, is_name=is_name)
+        yield Term(alternatives=patterns)
 
 
 def _judge(candidate: Candidate, terms: Sequence[Term]) -> tuple[MatchClass, int]:
     """Return the class of a candidate and how far it is from the terms."""
-    words = [
-        (where, word)
-        for where, equals, word in (entry.partition("=") for entry in candidate.text.split())
-        if equals
-    ]
-    distance = sum(_distance(term, words) for term in terms)
+    distance = sum(min(_distance(p, candidate.text) for p in t.alternatives) for t in terms)
     match = MatchClass.EXACT if distance == 0 else MatchClass.PREFIX
     asked = {pattern.word for term in terms for pattern in term.alternatives}
     unasked = sum(word not in asked for word in candidate.family_key.split())
     return match, distance + unasked
 
 
-def _distance(term: Term, words: Sequence[tuple[str, str]]) -> int:
-    """How far the nearest word is: whole or begun, in a name or elsewhere."""
-    best = 9
-    for pattern in term.alternatives:
-        for where, word in words:
-            if pattern.accepts(where, word):
-                elsewhere = term.is_name and where not in (Field.FAMILY, Field.GIVEN)
-                best = min(best, 0 if word == pattern.word else 3 + elsewhere)
-    return best
+def _distance(pattern: Pattern, text: str) -> int:
+    """How near an index text comes: a whole word, one begun in a name, or begun elsewhere."""
+    word = pattern.word
+    if pattern.only is not None:
+        begun = f" {pattern.only}={word}"
+        return 0 if f"{begun} " in text else 3 if begun in text else 9
+    if f"={word} " in text:
+        return 0
+    if f" {Field.FAMILY}={word}" in text or f" {Field.GIVEN}={word}" in text:
+        return 3
+    return 4 if f"={word}" in text else 9
 
 
 def _content(text: str) -> list[str]:

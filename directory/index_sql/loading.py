@@ -312,9 +312,9 @@ class SqlGenerationStore:
         loaded = load_practitioners(
             self._connection, self._number, people, which=which, labels=self._labels
         )
-        mailbox_rows = self._connection.execute(
-            which.select(tables.mailbox, self._number).order_by(tables.mailbox.c.id)
-        ).all()
+        # Sorted here: asked to sort, SQLite walks the whole generation instead of the index.
+        found = self._connection.execute(which.select(tables.mailbox, self._number)).all()
+        mailbox_rows = sorted(found, key=lambda row: int(row.id))
         mailboxes = load_mailboxes(
             self._connection, self._number, mailbox_rows, labels=self._labels
         )

@@ -271,16 +271,13 @@ def _mailbox_rows(
     connection: Connection, generation: int, people: list[int], numbers: list[int]
 ) -> list[AnyRow]:
     table = tables.mailbox
-    query = (
-        select(table)
-        .where(
-            table.c.generation == generation,
-            or_(table.c.practitioner_id.in_(people), table.c.id.in_(numbers)),
-            table.c.liste_rouge.is_(False),
-        )
-        .order_by(table.c.id)
-    )
-    return list(connection.execute(query).all())
+    shown = select(table).where(table.c.generation == generation, table.c.liste_rouge.is_(False))
+    rows: list[AnyRow] = []
+    for column, wanted in ((table.c.practitioner_id, people), (table.c.id, numbers)):
+        if wanted:
+            rows += connection.execute(shown.where(column.in_(wanted))).all()
+    # Sorted here: asked to sort, SQLite walks the whole generation instead of the index.
+    return sorted(rows, key=lambda row: int(row.id))
 
 
 def _person_hit(

@@ -177,10 +177,10 @@ mailbox = Table(
     _code("paperless"),
     Column("liste_rouge", Boolean, nullable=False),
     Column("rank", SmallInteger),
-    Index("directory_mailbox_address", "generation", "address_key"),
+    Index("directory_mailbox_address", "generation", "address_key", "id"),
     Index("directory_mailbox_domain", "generation", "domain"),
-    Index("directory_mailbox_practitioner", "generation", "practitioner_id"),
-    Index("directory_mailbox_organization", "generation", "organization_key"),
+    Index("directory_mailbox_practitioner", "generation", "practitioner_id", "id"),
+    Index("directory_mailbox_organization", "generation", "organization_key", "id"),
 )
 
 subject = Table(
