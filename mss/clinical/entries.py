@@ -55,7 +55,7 @@ class Medication:
     id: str
     name: str
     reference: str
-    code: Code
+    substance: Code
     start: HL7Time
     stop: HL7Time | None = None
     period_hours: int = 24
@@ -119,9 +119,9 @@ def _write_medication(parent: _Element, entry: Medication) -> None:
     for template in entry.PRODUCT_TEMPLATES:
         _add(product, "templateId", root=template)
     material = _add(product, "manufacturedMaterial")
-    code = _add(material, "code")
-    _code(code, entry.code)
+    code = _add(material, "code")  # the product itself is not coded: the substance is (ATC)
     _add(_add(code, "originalText"), "reference", value=f"#{entry.reference}")
+    _code(_add(code, "translation"), entry.substance)
     _add(material, "name").text = entry.name
 
 

@@ -166,11 +166,11 @@ def _read_block(element: _Element) -> Block:
 def _read_table(element: _Element) -> Table:
     heads: list[tuple[Inline, ...]] = []
     rows: list[tuple[Inline, ...]] = []
-    for row in element.iter(f"{{{CDA}}}tr"):
-        parent = row.getparent()
-        in_head = parent is not None and _name(parent) == "thead"
-        cells = tuple(_read_inline(cell) for cell in row if _name(cell) in {"th", "td"})
-        (heads if in_head else rows).append(cells)
+    groups = [one for one in element if _name(one) in {"thead", "tbody", "tfoot"}]
+    for group in groups or [element]:
+        for row in _children(group, "tr"):
+            cells = tuple(_read_inline(cell) for cell in row if _name(cell) in {"th", "td"})
+            (heads if _name(group) == "thead" else rows).append(cells)
     head = tuple(plain(cell) for cell in heads[0]) if heads else ()
     # A second line of heads is rare: it is kept as an ordinary row rather than lost.
     return Table(rows=(*heads[1:], *rows), head=head, caption=_caption(element))
