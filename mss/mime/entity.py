@@ -35,6 +35,7 @@ from mss.mime.limits import DEFAULT_LIMITS
 from mss.mime.parameters import parse_parameters
 
 OBSCURED_SUBJECT = b" [...]"
+_OBSCURED_SUBJECTS = ([b"[...]"], [b"..."])  # RFC 9788, 3.2.1; what older software writes
 
 # What hosts on the way have written: true of the transport, never of what the author wrote.
 _TRACE = frozenset(
@@ -167,7 +168,14 @@ def outer_message(
     fields, _ = split_entity(raw)
     shown = outer_fields(raw, cipher=hidden, obscure_subject=obscure_subject)
     head = [*filter(_is_trace, fields), *shown, (b"MIME-Version", b" 1.0")]
-    return join_fields(head) + without_fields(entity, ["MIME-Version"])
+    return join_fields(head) + _bare_entity(entity)
+
+
+def _bare_entity(entity: bytes) -> bytes:
+    """Keep the `Content-…` fields of an entity, as they are, and its body."""
+    fields, body = split_entity(entity)
+    content = [item for item in fields if item[0].lower().startswith(b"content-")]
+    return join_entity(content, entity[body:])
 
 
 _FOLD_COLUMNS = 60
@@ -255,7 +263,7 @@ def restored_message(
     if evidence is None:
         content = join_entity(_plain_structure(inner), (wrapped or payload_entity)[body:])
     else:
-        content = without_fields(evidence, ["MIME-Version"])
+        content = _bare_entity(evidence)
     return Restored(
         raw=join_fields(head) + content,
         header_protected=mark is not None,
@@ -353,6 +361,8 @@ def _difference(
     wanted = [unfold(value) for key, value in meant if key.lower() == name]
     if seen and not wanted:
         return HeaderFindingCode.NOT_INSIDE
+    if name == b"subject" and seen in _OBSCURED_SUBJECTS:
+        return None
     if wanted and not seen:
         return HeaderFindingCode.NOT_OUTSIDE
     compare = _READERS.get(name, decode_text)
