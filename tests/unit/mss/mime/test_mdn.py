@@ -135,9 +135,7 @@ def test_the_whole_message_can_be_given_back() -> None:
             IntegrationResult(succeeded=False, code="902", label="Identifiant de patient inconnu"),
         ),
         (
-            b"processed/error\r\n"
-            + b"Error: 902^Identifiant de patient inconnu^applicationErrorCondition|"
-            + b" E^Error^errorSeverity\r\n",
+            b"processed/error\r\nError: 902^Identifiant de patient inconnu^a| E^Error^b\r\n",
             IntegrationResult(succeeded=False, code="902", label="Identifiant de patient inconnu"),
         ),
         (

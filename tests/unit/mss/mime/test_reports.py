@@ -61,8 +61,10 @@ def test_an_integration_result_is_recognised() -> None:
     [
         b"Content-Type: text/rfc822-headers\r\n\r\nMessage-ID: <1@x.fr>\r\nTo: c@d.fr",
         b"Content-Type: message/rfc822\r\n\r\nMessage-ID: <1@x.fr>\r\n\r\nbody\r\n--b1",
-        b"Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-        + b"TWVzc2FnZS1JRDogPDFAeC5mcj4NCg==",
+        (
+            b"Content-Type: text/rfc822-headers\r\n"
+            b"Content-Transfer-Encoding: base64\r\n\r\nTWVzc2FnZS1JRDogPDFAeC5mcj4NCg=="
+        ),
     ],
 )
 def test_the_original_is_named_by_what_was_returned(returned: bytes) -> None:
