@@ -15,7 +15,8 @@ Sources
 
 import io
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.resources import files
@@ -45,7 +46,7 @@ from mss.clinical.cda_read import embedded_pdf, parse_cda, read_sections
 from mss.clinical.document import CdaHeader
 from mss.clinical.narrative import Block, ItemList, Section
 from mss.clinical.patient import Patient
-from mss.clinical.pdfa import VERSION, make_archivable
+from mss.clinical.pdfa import VERSION, finish_archivable, make_archivable
 from mss.clinical.people import Actor, Organization
 from mss.clinical.times import HL7Time
 
@@ -74,7 +75,7 @@ def build_pdf(header: CdaHeader, sections: Sequence[Section]) -> bytes:
     """Write the readable copy of a document."""
     _register_fonts()
     pages = _lay_out(header, sections, total=0)[1]
-    return _lay_out(header, sections, total=pages)[0]
+    return finish_archivable(_lay_out(header, sections, total=pages)[0])
 
 
 def build_copy(octets: bytes) -> bytes:
@@ -86,16 +87,37 @@ def build_copy(octets: bytes) -> bytes:
     return embedded_pdf(octets) or build_pdf(parse_cda(octets).header, read_sections(octets))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """What the file says about itself."""
+
+    title: str
+    author: str
+    subject: str
+    at: datetime
+
+    @classmethod
+    def of(cls, header: CdaHeader) -> "_Facts":
+        written = header.effective_time.instant if header.effective_time else None
+        label = vocabulary.label(header.code)
+        return cls(
+            title=_line(header.title or label),
+            author=_line(", ".join(_name(one) for one in header.authors)) or "-",
+            subject=_line(label),
+            at=written or _EPOCH,
+        )
+
+
 def _lay_out(header: CdaHeader, sections: Sequence[Section], *, total: int) -> tuple[bytes, int]:
     """Write the file; the number of pages is known only after a first time."""
     out = io.BytesIO()
+    facts = _Facts.of(header)
     layout = BaseDocTemplate(
         out,
         pagesize=A4,
-        leftMargin=_MARGIN,
-        rightMargin=_MARGIN,
-        topMargin=15 * mm,
-        bottomMargin=18 * mm,
+        title=facts.title,
+        author=facts.author,
+        subject=facts.subject,
     )
     frame = Frame(
         _MARGIN, 18 * mm, _WIDTH, A4[1] - 33 * mm,
@@ -103,29 +125,17 @@ def _lay_out(header: CdaHeader, sections: Sequence[Section], *, total: int) -> t
     )  # fmt: skip
     foot = partial(_foot, header, total)
     layout.addPageTemplates(PageTemplate(frames=[frame], onPage=foot))
-    layout.build(list(_story(header, sections)), canvasmaker=_canvas_maker(header))
+    layout.build(list(_story(header, sections)), canvasmaker=partial(_canvas, facts))
     return out.getvalue(), int(layout.page)
 
 
-def _canvas_maker(header: CdaHeader) -> Callable[..., Canvas]:
-    written = header.effective_time.instant if header.effective_time else None
-    author = ", ".join(_name(one) for one in header.authors)
-    title = header.title or vocabulary.label(header.code)
-
-    def make(out: io.BytesIO, **options: Any) -> Canvas:  # noqa: ANN401  # the library's own
-        options |= {"invariant": 1, "pdfVersion": VERSION, "pageCompression": 1, "lang": "fr-FR"}
-        options |= {"initialFontName": _REGULAR}
-        canvas = Canvas(out, **options)
-        make_archivable(
-            canvas,
-            title=_line(title),
-            author=_line(author) or "-",
-            subject=_line(vocabulary.label(header.code)),
-            at=written or _EPOCH,
-        )
-        return canvas
-
-    return make
+def _canvas(facts: _Facts, out: io.BytesIO, **options: Any) -> Canvas:  # noqa: ANN401  # not ours
+    options |= {"invariant": 1, "pdfVersion": VERSION, "pageCompression": 1, "lang": "fr-FR"}
+    canvas = Canvas(out, **(options | {"initialFontName": _REGULAR}))
+    make_archivable(
+        canvas, title=facts.title, author=facts.author, subject=facts.subject, at=facts.at
+    )
+    return canvas
 
 
 def _foot(header: CdaHeader, total: int, canvas: Canvas, layout: BaseDocTemplate) -> None:
@@ -255,6 +265,7 @@ def _table(block: narrative.Table) -> Iterator[Flowable]:
         repeatRows=1 if block.head and len(rows) > 1 else 0,
         splitInRow=1,
         style=[
+            ("FONTNAME", (0, 0), (-1, -1), _REGULAR),
             ("LINEBELOW", (0, 0), (-1, -1), 0.4, _RULE),
             ("VALIGN", (0, 0), (-1, -1), "TOP"),
             ("LEFTPADDING", (0, 0), (-1, -1), 3),
@@ -302,6 +313,7 @@ def _grid(
     rows: list[list[Any]], shares: tuple[float, ...], *, background: colors.Color | None = None
 ) -> Flowable:
     style: list[tuple[Any, ...]] = [
+        ("FONTNAME", (0, 0), (-1, -1), _REGULAR),  # else an unused font is named in the file
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
         ("LEFTPADDING", (0, 0), (-1, -1), 6 if background else 0),
         ("RIGHTPADDING", (0, 0), (-1, -1), 6),

@@ -1,8 +1,8 @@
 """Make a PDF archivable: what PDF/A-1b asks for beyond an ordinary PDF.
 
 Three things go into the file: a profile that says what its colours mean (sRGB, written here from
-its published figures), metadata in XMP that agree with the information dictionary, and nothing that
-depends on the reader's machine; fonts are embedded by the page builder. The file depends only on
+its published figures), metadata in XMP that agree with the information dictionary, and line ends
+where the standard wants them; fonts are embedded by the page builder. The file depends only on
 what is written into it: no clock, no random identifier.
 
 Errors
@@ -11,6 +11,7 @@ Sources
     ISO 19005-1:2005, 6.2.2 (output intent), 6.7 (metadata); ICC.1:2001-04; IEC 61966-2-1 (sRGB).
 """
 
+import re
 import struct
 from datetime import UTC, datetime
 from functools import cache
@@ -32,6 +33,7 @@ _COLORANTS = {
 }
 _CURVE_POINTS = 1024
 _PROFILE_DATE = (2000, 1, 1, 0, 0, 0)
+_ROW = re.compile(rb"(\d{10}) \d{5} n ")
 
 
 def make_archivable(canvas: Canvas, *, title: str, author: str, subject: str, at: datetime) -> None:
@@ -46,6 +48,26 @@ def make_archivable(canvas: Canvas, *, title: str, author: str, subject: str, at
         creator=lambda _: _packet(title=title, author=author, subject=subject, at=moment)
     )
     catalog.OutputIntents = pdfdoc.PDFArray([_output_intent(document)])
+
+
+def finish_archivable(octets: bytes) -> bytes:
+    """Put a line end before each `endstream`, which PDF/A asks for and the page builder omits."""
+    table = int(octets[octets.rindex(b"startxref") + 9 :].split()[0])
+    rows = _ROW.findall(octets, table)
+    offsets = [int(row) for row in rows]
+    pieces, places, at = [octets[: offsets[0]]], [], offsets[0]
+    for start, end in zip(offsets, [*offsets[1:], table], strict=True):
+        piece = octets[start:end]
+        mark = piece.rfind(b"endstream")
+        if mark >= 0:
+            piece = piece[:mark] + b"\n" + piece[mark:]
+        places.append(at)
+        pieces.append(piece)
+        at += len(piece)
+    trailer = octets[octets.index(b"trailer", table) : octets.rindex(b"startxref")]
+    head = b"xref\n0 %d\n0000000000 65535 f \n" % (len(places) + 1)
+    lines = b"".join(b"%010d 00000 n \n" % place for place in places)
+    return b"".join((*pieces, head, lines, trailer, b"startxref\n%d\n%%%%EOF\n" % at))
 
 
 class _Information(pdfdoc.PDFInfo):  # type: ignore[misc]  # the library has no types
