@@ -8,11 +8,14 @@ Sources
     RFC 8551, 3.1.1.
 """
 
+from typing import Final
+
+_NOT_LINE_ENDS: Final = bytes(octet for octet in range(256) if octet not in b"\r\n")
+
 
 def is_canonical(entity: bytes) -> bool:
     """Say whether every CR is followed by LF and every LF preceded by CR."""
-    pairs = entity.count(b"\r\n")
-    return entity.count(b"\n") == pairs and entity.count(b"\r") == pairs
+    return len(entity.translate(None, _NOT_LINE_ENDS)) == 2 * entity.count(b"\r\n")
 
 
 def canonical(entity: bytes) -> bytes:

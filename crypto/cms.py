@@ -280,7 +280,7 @@ def _signer(element: der.Element) -> SignerInfo:
     return SignerInfo(
         identifier=identifier,
         digest=digest,
-        attributes=() if attributes is None else _attributes(attributes),
+        attributes=() if attributes is None else _attributes(tbs),
         tbs=tbs,
         is_sorted=attributes is None or tbs[1:] == attributes.raw[1:],
         signature_algorithm=algorithm,
@@ -295,12 +295,13 @@ def _attribute_octets(holder: der.Element) -> bytes:
     return der.set_of(der.normalised(each) for each in holder.children())
 
 
-def _attributes(holder: der.Element) -> tuple[Attribute, ...]:
+def _attributes(tbs: bytes) -> tuple[Attribute, ...]:
+    """Read attributes from their DER form, so that their values compare by octets."""
     found = []
-    for element in holder.children():
+    for element in der.parse(tbs).children():
         fields = der.Fields(element)
         oid = der.read_oid(fields.take())
-        values = tuple(der.normalised(each) for each in fields.take(der.SET).children())
+        values = tuple(each.raw for each in fields.take(der.SET).children())
         fields.finish()
         found.append(Attribute(oid=oid, values=values))
     return tuple(found)
@@ -389,7 +390,6 @@ def _originator(element: der.Element) -> bytes | None:
 
 def _agreed_identifier(element: der.Element) -> Identifier:
     if element.tag == der.context(0):
-        return KeyIdentifier(
-            value=der.read_octets(element.children()[0]) if element.children() else b""
-        )
+        key = der.Fields(element, tag=der.context(0)).take()  # a date and more may follow
+        return KeyIdentifier(value=der.read_octets(key))
     return _identifier(element, key_tag=der.context(0, constructed=False))

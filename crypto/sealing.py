@@ -68,17 +68,16 @@ class Sealer:
         """Return *plaintext* encrypted for *context*."""
         header = MAGIC + self._current.to_bytes(4, "big") + urandom(SALT_OCTETS)
         cipher = self._cipher(header, context)
-        view = memoryview(plaintext)
-        last = max(len(plaintext) - 1, 0) // FRAME_OCTETS
-        frames = [
-            cipher.encrypt(
-                _nonce(number, is_last=number == last),
-                view[number * FRAME_OCTETS : (number + 1) * FRAME_OCTETS],
-                None,
-            )
-            for number in range(last + 1)
-        ]
-        return b"".join((header, *frames))
+        count = max(1, -(-len(plaintext) // FRAME_OCTETS))
+        sealed = bytearray(HEADER_OCTETS + len(plaintext) + count * TAG_OCTETS)
+        sealed[:HEADER_OCTETS] = header
+        given, made = memoryview(plaintext), memoryview(sealed)[HEADER_OCTETS:]
+        for number in range(count):
+            frame = given[number * FRAME_OCTETS : (number + 1) * FRAME_OCTETS]
+            start = number * _SEALED_FRAME
+            place = made[start : start + len(frame) + TAG_OCTETS]
+            cipher.encrypt_into(_nonce(number, is_last=number == count - 1), frame, None, place)
+        return bytes(sealed)
 
     def open(self, sealed: bytes, *, context: bytes) -> bytes:
         """Return what was sealed for *context*.
@@ -89,20 +88,19 @@ class Sealer:
         if len(sealed) < HEADER_OCTETS + TAG_OCTETS or not sealed.startswith(MAGIC):
             raise SealError("header")
         cipher = self._cipher(sealed[:HEADER_OCTETS], context)
-        view = memoryview(sealed)[HEADER_OCTETS:]
-        last = (len(view) - 1) // _SEALED_FRAME
+        given = memoryview(sealed)[HEADER_OCTETS:]
+        count = -(-len(given) // _SEALED_FRAME)
+        opened = bytearray(max(0, len(given) - count * TAG_OCTETS))
+        made = memoryview(opened)
         try:
-            frames = [
-                cipher.decrypt(
-                    _nonce(number, is_last=number == last),
-                    view[number * _SEALED_FRAME : (number + 1) * _SEALED_FRAME],
-                    None,
-                )
-                for number in range(last + 1)
-            ]
+            for number in range(count):
+                frame = given[number * _SEALED_FRAME : (number + 1) * _SEALED_FRAME]
+                start = number * FRAME_OCTETS
+                place = made[start : start + len(frame) - TAG_OCTETS]
+                cipher.decrypt_into(_nonce(number, is_last=number == count - 1), frame, None, place)
         except (InvalidTag, ValueError):
             raise SealError("content") from None
-        return b"".join(frames)
+        return bytes(opened)
 
     def _cipher(self, header: bytes, context: bytes) -> AESGCM:
         version = key_version(header)

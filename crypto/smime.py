@@ -134,7 +134,10 @@ def classify(entity: bytes) -> Kind:
     For CMS the content type inside decides; the `smime-type` parameter is spelt in many ways and
     only serves when the body is unreadable.
     """
-    header = read_entity(entity)
+    return _kind(read_entity(entity))
+
+
+def _kind(header: Entity) -> Kind:
     if header.is_ambiguous:
         return Kind.PLAIN
     if header.media_type == "multipart/signed":
@@ -266,10 +269,10 @@ def decrypt(entity: bytes, *, keys: KeyHolder, only_authenticated: bool = False)
         NoMatchingKeyError: It was not encrypted for one of our certificates.
         DecryptionError: It cannot be decrypted; nobody may learn why.
     """
-    if classify(entity) is not Kind.ENCRYPTED:
+    header = read_entity(entity)
+    if _kind(header) is not Kind.ENCRYPTED:
         raise NotEncryptedError
-    octets = read_entity(entity).decoded_body()
-    return decrypt_cms(octets, keys=keys, only_authenticated=only_authenticated)
+    return decrypt_cms(header.decoded_body(), keys=keys, only_authenticated=only_authenticated)
 
 
 def decrypt_cms(octets: bytes, *, keys: KeyHolder, only_authenticated: bool = False) -> Decrypted:
@@ -320,7 +323,7 @@ def verify(
     header = read_entity(entity)
     if header.is_ambiguous and "sign" in header.media_type:
         raise SignatureError("header-ambiguous")
-    if classify(entity) is not Kind.SIGNED:
+    if _kind(header) is not Kind.SIGNED:
         raise NotSignedError
     findings: tuple[str, ...] = ()
     content = None
