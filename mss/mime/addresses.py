@@ -129,7 +129,7 @@ class _Element:
             address = MailAddress.parse(self._angle or self._bare or "")
         except AddressSyntaxError:
             raise MessageSyntaxError(reason="address") from None
-        name = visible(decode_words(" ".join(self._words)))
+        name = visible(decode_words(" ".join(self._words))) if self._words else ""
         return NamedAddress(address=address, display_name=name)
 
 

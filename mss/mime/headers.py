@@ -91,7 +91,8 @@ _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,60})\?([BbQq])\?([^?\s]*)\?=")
 
 def decode_text(value: bytes) -> str:
     """Read an unstructured value: unfolded, RFC 2047 decoded, safe to show on one line."""
-    return visible(decode_words(decode_octets(unfold(value))))
+    text = decode_octets(unfold(value))
+    return visible(decode_words(text) if "=?" in text else text)
 
 
 def decode_words(text: str) -> str:

@@ -46,21 +46,20 @@ def parse_parameters(
     pieces = _pieces(text)
     if len(pieces) > limits.parameters + 1:
         raise MessageLimitError(reason="parameters", ceiling=limits.parameters)
-    plain: dict[str, str] = {}
+    values: dict[str, str] = {}
     extended: dict[str, _Sections] = {}
     for piece in pieces[1:]:
         name, equals, content = piece.partition("=")
-        match = _NAME.fullmatch(name.strip().lower())
-        if not equals or match is None:
+        if not equals:
             continue
+        key = name.strip().lower()
         content = _content(content.strip())
-        if match[2] is None and match[3] is None:
-            _put_once(plain, match[1], content)
+        if "*" in key:
+            _put_section(extended, key, content)
         else:
-            sections = extended.setdefault(match[1], {})
-            _put_once(sections, int(match[2] or 0), (match[3] is not None, content))
-    values = {name: visible(decode_words(content)) for name, content in plain.items()}
-    values |= {name: visible(_joined(sections)) for name, sections in extended.items()}
+            _put_once(values, key, visible(decode_words(content) if "=?" in content else content))
+    for key, sections in extended.items():
+        values[key] = visible(_joined(sections))
     return _main_value(pieces[0]), values
 
 
@@ -89,9 +88,17 @@ def _content(text: str) -> str:
         match = _QUOTED.fullmatch(text)
         if match is None:
             raise MessageSyntaxError(reason="parameter-quote")
-        return _QUOTED_PAIR.sub(r"\1", match[1])
-    comment = _COMMENT.fullmatch(text)
+        return _QUOTED_PAIR.sub(r"\1", match[1]) if "\\" in match[1] else match[1]
+    comment = _COMMENT.fullmatch(text) if text.endswith(")") else None
     return comment[1] if comment else text
+
+
+def _put_section(extended: dict[str, _Sections], key: str, content: str) -> None:
+    """Keep one RFC 2231 section; a name that is none is not a parameter."""
+    match = _NAME.fullmatch(key)
+    if match is not None:
+        sections = extended.setdefault(match[1], {})
+        _put_once(sections, int(match[2] or 0), (match[3] is not None, content))
 
 
 def _put_once(values: dict[_Key, _Value], key: _Key, value: _Value) -> None:
