@@ -16,11 +16,10 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from mss.blobs.records import HEADER_OCTETS, LocalRef, build_header
+from mss.blobs.records import LocalRef
 from mss.blobs.segments import lock, segment_path, store_error
 from mss.errors import StoreFullError, StoreUnavailableError
 
@@ -147,11 +146,11 @@ def sync_folder(folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
-    """A body, and who waits for its reference."""
+    """A record, and who waits for its reference."""
 
     name: str
+    header: bytes
     octets: bytes
-    stored_at: datetime
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[str]"
 
@@ -172,14 +171,14 @@ class GroupCommit:
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
-    async def append(self, name: str, octets: bytes, stored_at: datetime) -> str:
-        """Append one body, and return its reference once it is durable.
+    async def append(self, name: str, header: bytes, octets: bytes) -> str:
+        """Append one record, and return its reference once it is durable.
 
         A caller that stops waiting leaves at most a body that no row refers to.
         """
         loop = asyncio.get_running_loop()
         waiting = _Waiting(
-            name=name, octets=octets, stored_at=stored_at, loop=loop, future=loop.create_future()
+            name=name, header=header, octets=octets, loop=loop, future=loop.create_future()
         )
         with self._door:
             if self._is_closed:
@@ -242,7 +241,9 @@ class GroupCommit:
                     self._commit([waiting])
                 return
         except Exception as error:  # noqa: BLE001 -- nobody may wait for ever, whatever happened
-            answers = [StoreUnavailableError(reason=f"blobs: {error!r}") for _ in batch]
+            answers = [
+                StoreUnavailableError(reason=f"blobs: {type(error).__name__}") for _ in batch
+            ]
         _answer(batch, answers)
 
     def _store(self, batch: list[_Waiting]) -> list[LocalRef]:
@@ -251,12 +252,12 @@ class GroupCommit:
         buffers: list[bytes] = []
         refs: list[LocalRef] = []
         for one in batch:
-            buffers += (build_header(one.name, one.octets, one.stored_at), one.octets)
+            buffers += (one.header, one.octets)
             length = len(one.octets)
             refs.append(
                 LocalRef(segment=segment.name, offset=offset, length_octets=length, name=one.name)
             )
-            offset += HEADER_OCTETS + length
+            offset += len(one.header) + length
         segment.append(buffers)
         return refs
 

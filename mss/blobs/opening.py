@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from crypto.sealing import Sealer
 from mss.blobs.local import LocalBlobStore
 from mss.blobs.s3 import S3BlobStore
-from mss.blobs.sealed import SealedBlobStore, Sealer
+from mss.blobs.sealed import SealedBlobStore
 from mss.clock import Clock
 from mss.errors import SettingsError
 from mss.settings import Settings

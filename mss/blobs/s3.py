@@ -145,13 +145,13 @@ def _translated(ref: str = "") -> Iterator[None]:
 
 
 def _build_config(settings: BlobSettings) -> "S3Config":
-    """Say everything that the client would otherwise take from `AWS_…` variables."""
+    """Say what the client would otherwise take from `AWS_…` variables, wherever we know it."""
     config: S3Config = {
         "region": settings.s3_region,
+        "skip_signature": False,
         "virtual_hosted_style_request": settings.s3_endpoint is None,
     }
     if settings.s3_endpoint is not None:
-        _require_private_transport(settings.s3_endpoint)
         config["aws_endpoint_url_s3"] = settings.s3_endpoint
     access, secret = settings.s3_access_key, settings.s3_secret_key
     if (access is None) != (secret is None):
@@ -164,7 +164,7 @@ def _build_config(settings: BlobSettings) -> "S3Config":
 
 def _build_client_options(settings: BlobSettings) -> "ClientConfig":
     return {
-        "allow_http": (settings.s3_endpoint or "").startswith("http://"),
+        "allow_http": _is_plain(settings.s3_endpoint) if settings.s3_endpoint else False,
         "connect_timeout": _CONNECT,
         "timeout": _REQUEST,
     }
@@ -174,17 +174,20 @@ def _build_retry_config() -> "RetryConfig":
     return {"max_retries": _RETRIES, "retry_timeout": _REQUEST}
 
 
-def _require_private_transport(endpoint: str) -> None:
-    """Refuse plain HTTP, except to this machine.
+def _is_plain(endpoint: str) -> bool:
+    """Say whether *endpoint* is plain HTTP, which it may be on this machine only.
 
     Raises:
-        SettingsError: The endpoint is something else.
+        SettingsError: It is neither that nor HTTPS.
     """
-    parts = urlsplit(endpoint)
-    if parts.scheme == "https" and parts.hostname:
-        return
-    if parts.scheme != "http" or not _is_loopback(parts.hostname or ""):
-        raise SettingsError(reason="blobs.s3_endpoint: https:// only, or http:// to this machine")
+    try:
+        parts = urlsplit(endpoint)
+        host = parts.hostname or ""
+    except ValueError as error:
+        raise SettingsError(reason=f"blobs.s3_endpoint: {error}") from error
+    if host and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))):
+        return parts.scheme == "http"
+    raise SettingsError(reason="blobs.s3_endpoint: https:// only, or http:// to this machine")
 
 
 def _is_loopback(host: str) -> bool:

@@ -9,9 +9,9 @@ Errors
 
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Protocol
 
 from crypto.errors import SealError
+from crypto.sealing import Sealer
 from mss.blobs.compaction import Compactable, Move
 from mss.blobs.errors import BlobDamagedError
 from mss.blobs.offload import run_by_size
@@ -19,18 +19,6 @@ from mss.ports import BlobRecord, BlobStore
 
 # About 0.1 ms of work.
 _INLINE_OCTETS = 128 * 1024
-
-
-class Sealer(Protocol):
-    """Authenticated encryption; `crypto.sealing.Sealer` is one."""
-
-    def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
-        """Encrypt, bound to a context."""
-        ...
-
-    def open(self, sealed: bytes, *, context: bytes) -> bytes:
-        """Decrypt, or raise `SealError`."""
-        ...
 
 
 class SealedBlobStore:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from crypto.sealing import Sealer
 from mss.blobs.errors import BlobDamagedError, BlobMissingError
 from mss.blobs.local import LocalBlobStore
 from mss.blobs.records import HEADER_OCTETS, find_local_ref
@@ -15,7 +16,7 @@ from mss.blobs.s3 import S3BlobStore
 from mss.blobs.sealed import SealedBlobStore
 from mss.clock import SystemClock
 from mss.ports import BlobStore
-from tests.support.fakes import FullBlobStore, MemoryBlobStore, MemorySealer
+from tests.support.fakes import FullBlobStore, MemoryBlobStore
 from tests.support.s3 import BUCKET, running_s3
 
 CLOCK = SystemClock()
@@ -51,7 +52,10 @@ def _local(folder: Path, opened: AsyncExitStack) -> Subject:
 
 def _sealed(folder: Path, opened: AsyncExitStack) -> Subject:
     inner = _local(folder, opened)
-    return Subject(store=SealedBlobStore(inner.store, MemorySealer()), damage=inner.damage)
+    return Subject(
+        store=SealedBlobStore(inner.store, Sealer({1: bytes(range(32))}, current=1)),
+        damage=inner.damage,
+    )
 
 
 def _s3(folder: Path, opened: AsyncExitStack) -> Subject:

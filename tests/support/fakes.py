@@ -1,17 +1,13 @@
 """Stand-ins for what crosses a socket or a disk; each passes the contract suite of its Protocol."""
 
-import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
-from crypto.errors import SealError
 from mss.blobs.errors import BlobDamagedError, BlobMissingError
 from mss.blobs.records import require_name
 from mss.clock import Clock, SystemClock
 from mss.errors import StoreFullError, StoreUnavailableError
 from mss.ports import BlobRecord
-
-_VEIL = bytes(octet ^ 0xA5 for octet in range(256))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,17 +72,3 @@ class FullBlobStore(MemoryBlobStore):
             raise StoreFullError(where="blobs")
         # Not super(): a slotted dataclass is made anew, and the bare form would miss it.
         return await MemoryBlobStore.put(self, name, octets)
-
-
-class MemorySealer:
-    """Sealing with the guarantees of the real one but secrecy: for tests of what is around it."""
-
-    def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
-        hidden = plaintext.translate(_VEIL)
-        return hashlib.sha256(context + b"\0" + hidden).digest() + hidden
-
-    def open(self, sealed: bytes, *, context: bytes) -> bytes:
-        digest, hidden = sealed[:32], sealed[32:]
-        if hashlib.sha256(context + b"\0" + hidden).digest() != digest:
-            raise SealError(reason="changed")
-        return hidden.translate(_VEIL)
