@@ -39,6 +39,14 @@ class ServerJudge(Protocol):
         ...
 
 
+class HostFinder(Protocol):
+    """What the relay asks about a domain; see `mss.smtp.hosts.Hosts`."""
+
+    async def find(self, domain: str) -> tuple[Host, ...]:
+        """List hosts in the order to try them, or raise `MSSError`."""
+        ...
+
+
 @dataclass(eq=False, slots=True)
 class _Idle:
     """A session that waits for the next letter, and the timer that ends its waiting."""
@@ -98,7 +106,7 @@ class SmtpRelay:
 
     settings: RelaySettings
     trust: ServerJudge
-    hosts: Hosts
+    hosts: HostFinder
     tls: Callable[[], ssl.SSLContext]
     host_name: str
     _pool: _Pool = field(default_factory=_Pool, init=False, repr=False)
