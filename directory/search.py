@@ -410,7 +410,10 @@ def parse_cursor(cursor: str) -> tuple[int, int]:
 
 def _word_terms(text: str, *, only: Field | None) -> Iterator[Term]:
     words = fold(text[:MAX_TEXT])
-    content = [word for word in words if word not in _PARTICLES] or list(words)
+    content = [word for word in words if word not in _EMPTY_WORDS]
+    if only in (Field.CITY, Field.STREET):  # numbers of houses and of cedex are not indexed
+        content = [word for word in content if len(word) > 1 and not word.isdigit()]
+    content = content or list(words)
     before: dict[str, str] = {}
     for first, second in pairwise(words):
         if first in _PARTICLES:
