@@ -116,6 +116,21 @@ class RecipientUnknownError(MSSError):
 
 
 @dataclass(eq=False)
+class MailboxFullError(MSSError):
+    """The mailbox has used up its quota; the sender keeps the message and may try again."""
+
+    code: ClassVar[str] = "mailbox-full"
+    retryable: ClassVar[bool] = True
+    public_text: ClassVar[str] = "The recipient's mailbox is full; try again later."
+    public_text_fr: ClassVar[str] = (
+        "La boîte aux lettres du destinataire est pleine ; réessayez plus tard."
+    )
+    next_step: ClassVar[str] = "Try again later, or reach the recipient by another way."
+
+    address: str
+
+
+@dataclass(eq=False)
 class DomainNotTrustedError(MSSError):
     """The recipient's domain is not in the trust list: mail to it never leaves."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from directory.address import MailAddress
 from mss.model.delivery import Delivery, Outcome
 
 
@@ -69,4 +70,12 @@ class Relay(Protocol):
 
     async def aclose(self) -> None:
         """Close idle connections."""
+        ...
+
+
+class RecipientProbe(Protocol):
+    """Asks another operator's door about a recipient, without sending anything."""
+
+    async def has_mailbox(self, recipient: MailAddress) -> bool | None:
+        """Tell whether the operator knows the mailbox; `None` when it cannot be told now."""
         ...

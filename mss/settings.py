@@ -36,6 +36,19 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class DirectorySettings(Section):
+    """How the directory is used to route."""
+
+    ask_peer: bool = Field(
+        default=True,
+        description="When the directory does not know an address (red list, application mailbox), "
+        "ask its operator whether it exists before the sender's message is accepted.",
+    )
+    ask_peer_seconds: float = Field(
+        default=5, gt=0, description="Longest wait for that answer; without one, mail is queued."
+    )
+
+
 class DatabaseSettings(Section):
     """Where rows live."""
 
@@ -221,6 +234,7 @@ class Settings(BaseSettings):
     blobs: BlobSettings = Field(default_factory=BlobSettings)
     listen: ListenSettings = Field(default_factory=ListenSettings)
     tls: TlsSettings = Field(default_factory=TlsSettings)
+    directory: DirectorySettings = Field(default_factory=DirectorySettings)
     trust: TrustSettings = Field(default_factory=TrustSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     protection: ProtectionSettings = Field(default_factory=ProtectionSettings)

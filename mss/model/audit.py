@@ -13,6 +13,7 @@ class AuditName(StrEnum):
     """Every event there is."""
 
     ACCOUNT_ADDED = "account-added"
+    CHAIN_STARTED = "chain-started"
     DELIVERY_DROPPED = "delivery-dropped"
     DELIVERY_FAILED = "delivery-failed"
     DELIVERY_HELD = "delivery-held"
@@ -22,6 +23,7 @@ class AuditName(StrEnum):
     DIRECTORY_IMPORTED = "directory-imported"
     LOGIN_REFUSED = "login-refused"
     MAILBOX_CLOSED = "mailbox-closed"
+    MAILBOX_DELEGATED = "mailbox-delegated"
     MAILBOX_OPENED = "mailbox-opened"
     MESSAGE_ACCEPTED = "message-accepted"
     MESSAGE_DELETED = "message-deleted"

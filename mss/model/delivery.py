@@ -64,6 +64,7 @@ class Station(StrEnum):
     DROPPED = "dropped"
     HELD = "held"
     RELEASED = "released"
+    REPORTED = "reported"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,12 @@ Sources
 import asyncio
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from crypto.certificates import Certificate
+from directory.address import MailAddress
 from mss.errors import MSSError
 from mss.model.delivery import Deferred, Delivery, Outcome, Refused, Relayed
 from mss.settings import RelaySettings, Settings
@@ -27,6 +29,8 @@ from mss.smtp.session import HostFault, OutgoingSession, PeerReply, RepliedError
 
 # Well below the time for which a worker claims a delivery.
 ATTEMPT_SECONDS: Final = 1500.0
+# Enhanced codes that speak of the recipient's address and of nothing else (RFC 3463, 3.2).
+NO_SUCH_MAILBOX: Final = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"})
 IDLE_SECONDS: Final = 20.0
 MAX_IDLE_PER_HOST: Final = 2
 
@@ -102,6 +106,7 @@ class SmtpRelay:
     Attributes:
         tls: Gives the context for the next connection, so that certificates can be renewed.
         host_name: How we greet.
+        probe_seconds: Longest wait when only asking about a mailbox.
     """
 
     settings: RelaySettings
@@ -109,6 +114,7 @@ class SmtpRelay:
     hosts: HostFinder
     tls: Callable[[], ssl.SSLContext]
     host_name: str
+    probe_seconds: float = 5.0
     _pool: _Pool = field(default_factory=_Pool, init=False, repr=False)
 
     async def relay(self, delivery: Delivery, raw: bytes) -> Outcome:
@@ -127,6 +133,41 @@ class SmtpRelay:
             except HostFault as fault:
                 outcome = Deferred(code=fault.code, detail=fault.detail, host=str(host))
         return outcome
+
+    async def has_mailbox(self, recipient: MailAddress) -> bool | None:
+        """Ask the recipient's operator whether it knows the mailbox; `None` when it cannot be told.
+
+        The operator answers only because it recognises our certificate, as at a delivery.
+        """
+        domain = str(recipient.domain)
+        deadline = asyncio.get_running_loop().time() + self.probe_seconds
+        try:
+            async with asyncio.timeout_at(deadline):
+                for host in await self.hosts.find(domain):
+                    with suppress(HostFault):
+                        return await self._ask_about(host, recipient, deadline)
+        except (TimeoutError, MSSError):
+            return None
+        return None
+
+    async def _ask_about(self, host: Host, recipient: MailAddress, deadline: float) -> bool | None:
+        session = self._pool.take(host) or await OutgoingSession.open(
+            host,
+            context=self.tls(),
+            settings=self.settings,
+            host_name=self.host_name,
+            deadline=deadline,
+        )
+        try:
+            self._judge(session, str(recipient.domain))
+            reply = await session.ask_about(str(recipient))
+        except RepliedError:
+            return None
+        finally:
+            self._pool.give_back(session)
+        if reply.is_positive:
+            return True
+        return False if reply.is_permanent and reply.status in NO_SUCH_MAILBOX else None
 
     async def aclose(self) -> None:
         """Close idle connections."""
@@ -220,4 +261,5 @@ def build_relay(settings: Settings, *, trust: ServerJudge) -> SmtpRelay:
         hosts=Hosts(overrides=settings.relay.hosts, port=settings.relay.port),
         tls=RelayTls(settings),
         host_name=settings.host_name,
+        probe_seconds=settings.directory.ask_peer_seconds,
     )

@@ -199,6 +199,25 @@ class OutgoingSession:
             self.abort()
             raise
 
+    async def ask_about(self, recipient: str) -> PeerReply:
+        """Ask whether the host would take mail for a recipient, and send none.
+
+        Raises:
+            HostFault: The session broke; it is aborted.
+            RepliedError: The host refused the sender, not the recipient.
+        """
+        try:
+            commands = ["RSET"] if not self.is_fresh else []
+            self.is_fresh = False
+            for command in (*commands, "MAIL FROM:<>"):
+                self._want(command[:4], await self._ask(command))
+            return await self._ask(f"RCPT TO:<{recipient}>")
+        except RepliedError:
+            raise
+        except BaseException:
+            self.abort()
+            raise
+
     @property
     def is_alive(self) -> bool:
         """Tell whether it is worth trying to use this session again."""

@@ -1,0 +1,5 @@
+"""`python -m mss`."""
+
+from mss.cli import main
+
+main()

@@ -1,0 +1,224 @@
+"""Build everything, once: the only constructor of adapters.
+
+`open_operator(settings)` yields the services that doors call and the worker that carries mail; when
+the block ends everything is closed in the opposite order. The type checker holds the adapters to
+the Protocols of `mss/ports.py` here.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from directory.address import MailAddress
+from mss.accounts.credentials import Accounts
+from mss.blobs.opening import open_blob_store
+from mss.cli import home
+from mss.clock import Clock, SystemClock
+from mss.mailboxes.drafting import Drafting
+from mss.mailboxes.lifecycle import Mailboxes
+from mss.mailboxes.lookup import DirectoryLookup
+from mss.mailboxes.reading import Reading
+from mss.mailboxes.tracking import TrackingDesk
+from mss.pipeline.accept import Acceptance
+from mss.pipeline.commit import Committer
+from mss.pipeline.deliver import Delivering
+from mss.pipeline.notify import Notifier
+from mss.pipeline.protect import Protection
+from mss.pipeline.route import Router
+from mss.ports import BlobStore, RecipientProbe, Relay
+from mss.services import Services
+from mss.settings import Settings
+from mss.smtp.client import build_relay
+from mss.store import migrate
+from mss.store.engine import Database, open_database
+from mss.telemetry.health import Health
+from mss.trust_space import TrustSpace, load_trust_store
+from mss.worker.jobs import Jobs
+from mss.worker.loop import Worker
+from mss.worker.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """Everything of one operator that runs."""
+
+    services: Services
+    worker: Worker
+    database: Database
+    blobs: BlobStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What a command needs that touches rows only: no keys, no doors, no blobs."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    accounts: Accounts
+    mailboxes: Mailboxes
+    trust: TrustSpace
+
+
+@asynccontextmanager
+async def open_desk(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Desk]:
+    """Open the database and what stands on it."""
+    clock = clock or SystemClock()
+    database = open_database(settings.database_url, pool_size=settings.database.pool_size)
+    chain = clock.new_id()
+    try:
+        trust = TrustSpace(
+            database=database,
+            clock=clock,
+            settings=settings.trust,
+            store=load_trust_store(settings),
+            chain=chain,
+        )
+        yield Desk(
+            settings=settings,
+            clock=clock,
+            database=database,
+            accounts=Accounts(database=database, clock=clock, chain=chain),
+            mailboxes=Mailboxes(
+                database=database,
+                clock=clock,
+                chain=chain,
+                domains=frozenset(settings.domains),
+                quota_octets=settings.limits.mailbox_octets,
+            ),
+            trust=trust,
+        )
+    finally:
+        await database.aclose()
+
+
+@asynccontextmanager
+async def open_operator(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    relay: Relay | None = None,
+    blobs: BlobStore | None = None,
+) -> AsyncIterator[Operator]:
+    """Open an operator.
+
+    Args:
+        settings: Its settings.
+        clock: Another clock than the machine's.
+        relay: Another relay than SMTP's.
+        blobs: Another blob store than the one that the settings name.
+    """
+    async with AsyncExitStack() as stack:
+        desk = await stack.enter_async_context(open_desk(settings, clock=clock))
+        await desk.trust.refresh()
+        sealer = home.load_sealer(settings.home)
+        if blobs is None:
+            blobs = await stack.enter_async_context(
+                open_blob_store(settings, clock=desk.clock, sealer=sealer)
+            )
+        smtp_relay = build_relay(settings, trust=desk.trust)
+        stack.push_async_callback(smtp_relay.aclose)
+        probe: RecipientProbe | None = smtp_relay if settings.directory.ask_peer else None
+        protection = Protection(
+            database=desk.database,
+            trust=desk.trust,
+            signing=home.load_signing(settings.home),
+            reading=home.load_reading(settings.home),
+            settings=settings.protection,
+            clock=desk.clock,
+        )
+        acceptance = Acceptance(
+            router=Router(
+                database=desk.database,
+                trust=desk.trust,
+                domains=frozenset(settings.domains),
+                probe=probe,
+            ),
+            protection=protection,
+            committer=Committer(
+                database=desk.database,
+                blobs=blobs,
+                sealer=sealer,
+                clock=desk.clock,
+                chain=desk.accounts.chain,
+                expires_after=timedelta(seconds=settings.queue.expires_after),
+            ),
+            clock=desk.clock,
+            limits=settings.limits,
+            host_name=settings.host_name,
+        )
+        yield _assemble(desk, acceptance, blobs, relay or smtp_relay)
+
+
+def _assemble(desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay) -> Operator:
+    settings, database, clock = desk.settings, desk.database, desk.clock
+    chain = desk.accounts.chain
+    delivering = Delivering(
+        database=database,
+        blobs=blobs,
+        relay=relay,
+        clock=clock,
+        settings=settings.queue,
+        chain=chain,
+        worker=chain,
+    )
+    services = Services(
+        settings=settings,
+        clock=clock,
+        accounts=desk.accounts,
+        acceptance=acceptance,
+        delivering=delivering,
+        directory=DirectoryLookup(database=database),
+        drafting=Drafting(database=database, acceptance=acceptance, clock=clock),
+        health=Health(
+            checks={
+                "database": lambda: _check_database(database),
+                "trust-list": lambda: _check_trust(desk.trust),
+            }
+        ),
+        mailboxes=desk.mailboxes,
+        reading=Reading(
+            database=database,
+            blobs=blobs,
+            sealer=acceptance.committer.sealer,
+            clock=clock,
+            limits=acceptance.mime_limits,
+            chain=chain,
+        ),
+        tracking=TrackingDesk(database=database),
+        trust=desk.trust,
+    )
+    worker = Worker(
+        delivering=delivering,
+        notifier=Notifier(
+            database=database,
+            blobs=blobs,
+            acceptance=acceptance,
+            clock=clock,
+            host_name=settings.host_name,
+            postmaster=MailAddress.parse(f"postmaster@{settings.domains[0]}"),
+        ),
+        schedule=Schedule(
+            clock=clock,
+            jobs=Jobs(
+                database=database,
+                blobs=blobs,
+                trust=desk.trust,
+                clock=clock,
+                retention=settings.retention,
+            ).table(),
+        ),
+        settings=settings.queue,
+        clock=clock,
+    )
+    return Operator(services=services, worker=worker, database=database, blobs=blobs)
+
+
+async def _check_database(database: Database) -> str:
+    missing = await database.read(migrate.missing_revision)
+    return "ok" if missing is None else f"schema is not current: run `mss db upgrade` ({missing})"
+
+
+async def _check_trust(trust: TrustSpace) -> str:
+    return "ok" if trust.trust_list is not None else "no trust list: run `mss trust load`"

@@ -1,0 +1,140 @@
+"""The command tree `mss …`, and what is common to every command.
+
+`--home` and `--json` may stand anywhere on the line. Standard output is for the answer, standard
+error for everything else.
+
+Exit status: 0 done; 1 the answer is no (refused, invalid, not found); 2 wrong usage; 3 the server's
+own trouble.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import orjson
+
+from crypto.errors import CryptoError
+from directory.errors import DirectoryError
+from mss import __version__
+from mss.errors import MSSError, SettingsError, StoreFullError, StoreUnavailableError
+from mss.settings import Settings, load_settings
+
+T = TypeVar("T")
+OWN_TROUBLE = (SettingsError, StoreFullError, StoreUnavailableError)
+_HOME = "mss.home"
+_JSON = "mss.json"
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    """Keep a global option, wherever it stood; a later one wins."""
+    if value not in (None, False):
+        context.meta[_HOME if parameter.name == "home" else _JSON] = value
+
+
+def _global_options() -> list[click.Parameter]:
+    return [
+        click.Option(
+            ["--home"],
+            type=click.Path(file_okay=False, path_type=Path),
+            expose_value=False,
+            callback=_remember,
+            help="Folder of one operator [default: $MSS_HOME, else ./var].",
+        ),
+        click.Option(
+            ["--json"],
+            is_flag=True,
+            expose_value=False,
+            callback=_remember,
+            help="Answer in JSON on standard output.",
+        ),
+    ]
+
+
+class Command(click.Command):
+    """A command that also takes the global options."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- passed through
+        super().__init__(*args, **kwargs)
+        self.params.extend(_global_options())
+
+
+class Group(click.Group):
+    """A group whose commands all take the global options."""
+
+    command_class = Command
+    group_class = type
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- passed through
+        super().__init__(*args, **kwargs)
+        self.params.extend(_global_options())
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mss")
+def root() -> None:
+    """A server for secure health mail (MSSanté)."""
+
+
+def home_of(context: click.Context) -> Path:
+    """Tell which home the command is about."""
+    given = context.meta.get(_HOME) or os.environ.get("MSS_HOME")
+    return Path(given) if given else Path("var")
+
+
+def settings_of(context: click.Context) -> Settings:
+    """Read the settings of that home."""
+    return load_settings(home_of(context))
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's asynchronous part."""
+    return asyncio.run(work)
+
+
+def answer(context: click.Context, value: object, *lines: str) -> None:
+    """Print the answer: *value* as JSON when that was asked for, otherwise *lines*."""
+    if context.meta.get(_JSON):
+        click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())
+    else:
+        for line in lines:
+            click.echo(line)
+
+
+def tell(text: str) -> None:
+    """Say something to the person at the terminal, beside the answer."""
+    click.echo(text, err=True)
+
+
+def main() -> None:
+    """Run the command line and end with its status."""
+    from mss.cli import commands  # noqa: PLC0415 -- commands register themselves on this tree
+
+    del commands
+    try:
+        status = root.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        tell("Interrupted.")
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except OWN_TROUBLE as error:
+        _refuse(error, error.next_step)
+        sys.exit(3)
+    except MSSError as error:
+        _refuse(error, error.next_step)
+        sys.exit(3 if error.code == "internal" else 1)
+    except (CryptoError, DirectoryError) as error:
+        _refuse(error, "")
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _refuse(error: MSSError | CryptoError | DirectoryError, next_step: str) -> None:
+    tell(f"mss: {error.public_text} [{error}]")
+    if next_step:
+        tell(f"     {next_step}")

@@ -1,0 +1,157 @@
+"""`mss serve`: run doors and workers until told to stop.
+
+Order of stopping: doors first (messages under way are answered), then the worker, then the store.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+import click
+import uvicorn
+
+from api.app import create_admin_app, create_app
+from mss.cli.compose import Operator, open_operator
+from mss.cli.root import answer, root, settings_of, tell
+from mss.errors import SettingsError
+from mss.settings import Settings
+from mss.smtp.server import open_smtp_doors, split_address
+from mss.store import migrate
+from mss.telemetry.logging import configure_logging
+
+PARTS = ("mx", "submission", "api", "worker")
+RESERVED = ("imap",)
+
+
+@root.command("serve")
+@click.option("--only", default="", help=f"Parts to run, of {','.join(PARTS)} [default: all].")
+@click.pass_context
+def serve(context: click.Context, only: str) -> None:
+    """Run doors and workers; prints `ready` when mail can come in. SIGTERM drains and stops."""
+    parts = _parts(only)
+    configure_logging()
+    try:
+        import uvloop  # noqa: PLC0415 -- absent where it does not build; asyncio then does
+
+        uvloop.run(_serve(settings_of(context), parts, context))
+    except ImportError:
+        asyncio.run(_serve(settings_of(context), parts, context))
+
+
+async def _serve(settings: Settings, parts: frozenset[str], context: click.Context) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stopping.set)
+    async with open_operator(settings) as operator:
+        missing = await operator.database.read(migrate.missing_revision)
+        if missing is not None:
+            raise SettingsError(reason=f"schema is not current ({missing}): run `mss db upgrade`")
+        async with running(operator, parts) as ports:
+            answer(
+                context,
+                {"state": "ready", "ports": ports},
+                "ready " + " ".join(f"{name}={port}" for name, port in ports.items()),
+            )
+            await stopping.wait()
+            tell("stopping")
+
+
+@asynccontextmanager
+async def running(operator: Operator, parts: frozenset[str]) -> AsyncIterator[dict[str, int]]:
+    """Run parts of an operator while the block lasts; gives the ports that are bound."""
+    async with AsyncExitStack() as stack:
+        if "worker" in parts:
+            await stack.enter_async_context(_working(operator))
+        ports: dict[str, int] = {}
+        doors = parts & {"mx", "submission"}
+        if doors:
+            opened = await stack.enter_async_context(
+                open_smtp_doors(operator.services, only=frozenset(doors))
+            )
+            ports |= opened.ports
+        if "api" in parts:
+            ports |= await stack.enter_async_context(_api(operator))
+        yield ports
+
+
+@asynccontextmanager
+async def _working(operator: Operator) -> AsyncIterator[None]:
+    task = asyncio.get_running_loop().create_task(operator.worker.run())
+    try:
+        yield
+    finally:
+        operator.worker.stop()
+        await task
+
+
+@asynccontextmanager
+async def _api(operator: Operator) -> AsyncIterator[dict[str, int]]:
+    """Serve the REST API over TLS, and the administration pages on their own listener."""
+    settings = operator.services.settings
+    ports: dict[str, int] = {}
+    async with AsyncExitStack() as stack:
+        if settings.listen.api:
+            app = create_app(operator.services)
+            certificate = settings.path(settings.tls.certificate)
+            key = settings.path(settings.tls.key)
+            config = _config(app, settings.listen.api, certificate=certificate, key=key)
+            ports["api"] = await stack.enter_async_context(_http(config))
+        if settings.listen.admin:
+            config = _config(create_admin_app(operator.services), settings.listen.admin)
+            ports["admin"] = await stack.enter_async_context(_http(config))
+        yield ports
+
+
+def _config(
+    app: object, address: str, *, certificate: Path | None = None, key: Path | None = None
+) -> uvicorn.Config:
+    host, port = split_address(address)
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]  # an ASGI application, whose type uvicorn keeps to itself
+        host=host,
+        port=port,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=20,
+    )
+
+
+class _QuietServer(uvicorn.Server):
+    """An HTTP server that leaves signals to the process, which stops its doors in order."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+@asynccontextmanager
+async def _http(config: uvicorn.Config) -> AsyncIterator[int]:
+    """Run one HTTP listener."""
+    server = _QuietServer(config)
+    sockets = [config.bind_socket()]
+    port = int(sockets[0].getsockname()[1])
+    task = asyncio.get_running_loop().create_task(server.serve(sockets=sockets))
+    try:
+        while not server.started and not task.done():
+            await asyncio.sleep(0.01)
+        yield port
+    finally:
+        server.should_exit = True
+        await task
+
+
+def _parts(only: str) -> frozenset[str]:
+    wanted = [one.strip() for one in only.split(",") if one.strip()]
+    for one in wanted:
+        if one in RESERVED:
+            raise click.UsageError(f"the {one} door is not built yet")
+        if one not in PARTS:
+            raise click.UsageError(f"{one!r} is none of {', '.join(PARTS)}")
+    return frozenset(wanted or PARTS)

@@ -1,0 +1,326 @@
+"""Write a message from what software knows, and hand it in by the one way in.
+
+A draft is a person's fields (recipients, subject, text, files); `raw` is a complete message. Both
+become one submission whose sender is the mailbox that is written as.
+
+Errors
+    `InvalidRequestError` names the field that is wrong; `NotFoundError` for somebody else's
+    mailbox; whatever `Acceptance.accept` refuses.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from directory.address import MailAddress
+from directory.errors import AddressSyntaxError
+from mss.clock import Clock
+from mss.errors import ConflictError, InvalidRequestError, MSSError, NotFoundError
+from mss.mime.addresses import NamedAddress, parse_address
+from mss.mime.build import Attachment, Draft, build_message
+from mss.mime.errors import HeaderValueError, MessageSyntaxError
+from mss.mime.parse import ParsedMessage, parse_message
+from mss.model.envelope import DEFAULT_NOTIFY, Envelope, Notify, Recipient
+from mss.model.mailbox import Mailbox
+from mss.model.message import Origin
+from mss.model.principal import AccountPrincipal, Right
+from mss.pipeline.accept import Acceptance
+from mss.pipeline.commit import Also
+from mss.pipeline.submission import Accepted, LocalRoute, RefusedRoute, RelayRoute, Submission
+from mss.store import mailboxes, messages
+from mss.store.engine import Connection, Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingAttachment:
+    """A file of a draft."""
+
+    filename: str
+    content_type: str
+    octets: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingDraft:
+    """A message as software gives it; addresses may carry a name: `Anne ESSAI <a@b.fr>`."""
+
+    to: tuple[str, ...]
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    subject: str = field(default="", repr=False)
+    text: str = field(default="", repr=False)
+    html: str | None = field(default=None, repr=False)
+    reply_to: tuple[str, ...] = ()
+    in_reply_to: str | None = None
+    references: tuple[str, ...] = ()
+    request_read_receipt: bool = False
+    request_delivery_receipt: bool = False
+    attachments: tuple[OutgoingAttachment, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientAnswer:
+    """Whether a recipient can be reached, how protected, or why not."""
+
+    address: str
+    is_reachable: bool
+    how: str | None = None
+    protection: str | None = None
+    size_limit_octets: int | None = None
+    code: str | None = None
+    text: str | None = None
+    text_fr: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drafting:
+    """The writer's desk."""
+
+    database: Database
+    acceptance: Acceptance
+    clock: Clock
+
+    async def send_draft(
+        self,
+        principal: AccountPrincipal,
+        address: str,
+        draft: OutgoingDraft,
+        *,
+        idempotency_key: str | None,
+    ) -> Accepted:
+        """Send a draft from one of the principal's mailboxes."""
+        box = await self._require_mailbox(principal, address)
+        digest = _digest(address, repr(_fingerprint(draft)).encode())
+        repeat = await self._find_repeat(principal, idempotency_key, digest)
+        if repeat is not None:
+            return repeat
+        author = MailAddress.parse(box.address)
+        message = self._message(draft, NamedAddress(address=author, display_name=box.display_name))
+        message_id = f"<{self.clock.new_id()}@{self.acceptance.host_name}>"
+        try:
+            raw = await asyncio.to_thread(
+                build_message, message, message_id=message_id, at=self.clock.now()
+            )
+        except HeaderValueError as error:
+            raise InvalidRequestError(field=error.field.lower(), reason=error.reason) from error
+        recipients = [one.address for one in (*message.to, *message.cc)]
+        recipients += [_address("bcc", one).address for one in draft.bcc]
+        notify = DEFAULT_NOTIFY | (
+            {Notify.SUCCESS} if draft.request_delivery_receipt else frozenset()
+        )
+        return await self._submit(
+            principal, author, raw, recipients, notify, key=idempotency_key, digest=digest
+        )
+
+    async def send_raw(
+        self,
+        principal: AccountPrincipal,
+        address: str,
+        raw: bytes,
+        *,
+        recipients: tuple[str, ...] | None,
+        idempotency_key: str | None,
+    ) -> Accepted:
+        """Send a complete message; without *recipients*, to those that its header names."""
+        box = await self._require_mailbox(principal, address)
+        digest = _digest(address, raw)
+        repeat = await self._find_repeat(principal, idempotency_key, digest)
+        if repeat is not None:
+            return repeat
+        message = await asyncio.to_thread(parse_message, raw, self.acceptance.mime_limits)
+        wanted = (
+            [_address("recipients", one).address for one in recipients]
+            if recipients is not None
+            else _named_recipients(message)
+        )
+        return await self._submit(
+            principal,
+            MailAddress.parse(box.address),
+            raw,
+            wanted,
+            DEFAULT_NOTIFY,
+            key=idempotency_key,
+            digest=digest,
+        )
+
+    async def check_recipients(
+        self, principal: AccountPrincipal, addresses: Sequence[str]
+    ) -> tuple[RecipientAnswer, ...]:
+        """Say of each recipient, before anything is sent, whether and how it can be reached."""
+        return tuple([await self._check_recipient(principal, one) for one in addresses])
+
+    async def _check_recipient(self, principal: AccountPrincipal, address: str) -> RecipientAnswer:
+        try:
+            recipient = MailAddress.parse(address)
+        except AddressSyntaxError:
+            return _unreachable(address, InvalidRequestError(field="address", reason="syntax"))
+        route = await self.acceptance.route(principal, recipient)
+        limit = self.acceptance.limits.message_octets
+        match route:
+            case RefusedRoute():
+                return _unreachable(address, route.error)
+            case LocalRoute():
+                return RecipientAnswer(
+                    address=address,
+                    is_reachable=True,
+                    how="local",
+                    protection="internal",
+                    size_limit_octets=limit,
+                )
+            case RelayRoute():
+                try:
+                    protection = await self.acceptance.protection.foresee(recipient)
+                except MSSError as error:
+                    return _unreachable(address, error)
+                return RecipientAnswer(
+                    address=address,
+                    is_reachable=True,
+                    how="relay",
+                    protection=protection,
+                    size_limit_octets=limit,
+                )
+
+    async def _require_mailbox(self, principal: AccountPrincipal, address: str) -> Mailbox:
+        """Find the mailbox that is written as; one that may not be written as does not exist."""
+        key = address.lower()
+        box = None
+        if principal.has_right(key, Right.SEND):
+            box = await self.database.read(lambda c: mailboxes.find_mailbox(c, key))
+        if box is None or not box.is_open:
+            raise NotFoundError(what="mailbox")
+        return box
+
+    def _message(self, draft: OutgoingDraft, author: NamedAddress) -> Draft:
+        receipt = (author,) if draft.request_read_receipt else ()
+        return Draft(
+            author=author,
+            to=_addresses("to", draft.to),
+            cc=_addresses("cc", draft.cc),
+            reply_to=_addresses("reply_to", draft.reply_to),
+            subject=draft.subject,
+            text=draft.text,
+            html=draft.html,
+            attachments=tuple(
+                Attachment(filename=one.filename, content_type=one.content_type, octets=one.octets)
+                for one in draft.attachments
+            ),
+            in_reply_to=draft.in_reply_to,
+            references=draft.references,
+            disposition_notification_to=receipt,
+            mss_fields=dict(draft.headers),
+        )
+
+    async def _submit(
+        self,
+        principal: AccountPrincipal,
+        sender: MailAddress,
+        raw: bytes,
+        recipients: Sequence[MailAddress],
+        notify: frozenset[Notify],
+        *,
+        key: str | None,
+        digest: str,
+    ) -> Accepted:
+        if not recipients:
+            raise InvalidRequestError(field="to", reason="at least one recipient is needed")
+        distinct = {one.key: one for one in recipients}
+        submission = Submission(
+            envelope=Envelope(
+                sender=sender,
+                recipients=tuple(
+                    Recipient(address=one, notify=notify) for one in distinct.values()
+                ),
+            ),
+            raw=raw,
+            principal=principal,
+            origin=Origin.SUBMISSION,
+            received_with="HTTPS",
+        )
+        return await self.acceptance.accept(submission, also=self._remember(principal, key, digest))
+
+    def _remember(self, principal: AccountPrincipal, key: str | None, digest: str) -> Also | None:
+        if key is None:
+            return None
+
+        def also(connection: Connection, message_id: str) -> None:
+            if messages.find_idempotent(connection, principal.account_id, key) is not None:
+                raise ConflictError(what="idempotency-key")
+            messages.remember_idempotent(
+                connection,
+                account_id=principal.account_id,
+                key=key,
+                request_digest=digest,
+                message_id=message_id,
+                at=self.clock.now(),
+            )
+
+        return also
+
+    async def _find_repeat(
+        self, principal: AccountPrincipal, key: str | None, digest: str
+    ) -> Accepted | None:
+        """Find what the same request led to before.
+
+        Raises:
+            ConflictError: The key was used for another request.
+        """
+        if key is None:
+            return None
+        known = await self.database.read(
+            lambda c: messages.find_idempotent(c, principal.account_id, key)
+        )
+        if known is None:
+            return None
+        known_digest, message_id = known
+        if known_digest != digest:
+            raise ConflictError(what="idempotency-key")
+        return await self.acceptance.committer.accepted(message_id, is_repeat=True)
+
+
+def _named_recipients(message: ParsedMessage) -> list[MailAddress]:
+    """Take the recipients out of a header, blind copies included."""
+    named = [one.address for one in (*message.to, *message.cc)]
+    for value in message.values("Bcc"):
+        named += [_address("bcc", one).address for one in value.split(",") if one.strip()]
+    return named
+
+
+def _addresses(name: str, texts: Sequence[str]) -> tuple[NamedAddress, ...]:
+    return tuple(_address(name, one) for one in texts)
+
+
+def _address(name: str, text: str) -> NamedAddress:
+    if not text.isprintable():
+        raise InvalidRequestError(field=name, reason="control characters are not allowed")
+    try:
+        return parse_address(text.encode())
+    except MessageSyntaxError:
+        raise InvalidRequestError(field=name, reason="not one address") from None
+
+
+def _unreachable(address: str, error: MSSError) -> RecipientAnswer:
+    return RecipientAnswer(
+        address=address,
+        is_reachable=False,
+        code=error.code,
+        text=error.public_text,
+        text_fr=error.public_text_fr,
+    )
+
+
+def _fingerprint(draft: OutgoingDraft) -> tuple[object, ...]:
+    files = tuple(
+        (one.filename, one.content_type, hashlib.sha256(one.octets).hexdigest())
+        for one in draft.attachments
+    )
+    return (
+        draft.to, draft.cc, draft.bcc, draft.subject, draft.text, draft.html, draft.reply_to,
+        draft.in_reply_to, draft.references, draft.request_read_receipt,
+        draft.request_delivery_receipt, draft.headers, files,
+    )  # fmt: skip
+
+
+def _digest(address: str, contents: bytes) -> str:
+    return hashlib.sha256(address.lower().encode() + b"\0" + contents).hexdigest()

@@ -1,0 +1,154 @@
+"""Open, close, delegate: the life of a mailbox.
+
+An address is given once and never again, even after its mailbox is closed: a letter must not reach
+another person than the one it was meant for.
+"""
+
+from dataclasses import dataclass
+
+from directory.address import MailAddress
+from directory.model import MailboxKind
+from mss.clock import Clock
+from mss.errors import ConflictError, InvalidRequestError, NotFoundError
+from mss.model.audit import AuditEvent, AuditName
+from mss.model.mailbox import Mailbox
+from mss.model.principal import Right
+from mss.store import accounts, audit, mailboxes
+from mss.store.engine import Connection, Database
+
+ALL_RIGHTS = frozenset(Right)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mailboxes:
+    """The administrator's desk for mailboxes."""
+
+    database: Database
+    clock: Clock
+    chain: str
+    domains: frozenset[str]
+    quota_octets: int
+
+    async def open(
+        self,
+        address: MailAddress,
+        *,
+        kind: MailboxKind,
+        display_name: str = "",
+        rpps: str | None = None,
+        finess: str | None = None,
+    ) -> Mailbox:
+        """Open a mailbox.
+
+        Raises:
+            InvalidRequestError: The address is in a domain of somebody else, or a personal mailbox
+                names nobody.
+            ConflictError: The address is, or was, a mailbox.
+        """
+        if str(address.domain) not in self.domains:
+            raise InvalidRequestError(field="address", reason="not a domain of this operator")
+        if kind is MailboxKind.PER and rpps is None:
+            raise InvalidRequestError(field="rpps", reason="a personal mailbox needs its holder")
+        now = self.clock.now()
+        box = Mailbox(
+            id=self.clock.new_id(),
+            address=str(address),
+            kind=kind,
+            display_name=display_name,
+            rpps=rpps,
+            finess=finess,
+            opened_at=now,
+            closed_at=None,
+            quota_octets=self.quota_octets,
+            used_octets=0,
+        )
+
+        def change(connection: Connection) -> None:
+            if mailboxes.find_mailbox(connection, address.key) is not None:
+                raise ConflictError(what="mailbox")
+            mailboxes.insert_mailbox(connection, box, address_key=address.key)
+            self._note(connection, AuditName.MAILBOX_OPENED, box)
+
+        await self.database.write(change)
+        return box
+
+    async def close(self, address: MailAddress) -> None:
+        """Close a mailbox; what lies in it stays readable until retention removes it.
+
+        Raises:
+            NotFoundError: There is no such open mailbox.
+        """
+
+        def change(connection: Connection) -> None:
+            box = _find(connection, address)
+            if not box.is_open:
+                raise NotFoundError(what="mailbox")
+            mailboxes.close_mailbox(connection, box.id, at=self.clock.now())
+            self._note(connection, AuditName.MAILBOX_CLOSED, box)
+
+        await self.database.write(change)
+
+    async def delegate(
+        self, address: MailAddress, account_name: str, rights: frozenset[Right]
+    ) -> None:
+        """Give an account exactly these rights on a mailbox; none takes them away.
+
+        Raises:
+            NotFoundError: There is no such mailbox or account.
+        """
+
+        def change(connection: Connection) -> None:
+            box = _find(connection, address)
+            account = accounts.find_account(connection, account_name)
+            if account is None:
+                raise NotFoundError(what="account")
+            mailboxes.grant(connection, mailbox_id=box.id, account_id=account.id, rights=rights)
+            event = AuditEvent(
+                name=AuditName.MAILBOX_DELEGATED,
+                actor="administrator",
+                facts=(
+                    ("mailbox", box.id),
+                    ("account", account.id),
+                    ("rights", ",".join(sorted(rights))),
+                ),
+            )
+            audit.append(connection, event, chain=self.chain, at=self.clock.now())
+
+        await self.database.write(change)
+
+    async def set_quota(self, address: MailAddress, quota_octets: int) -> None:
+        """Change how much a mailbox may hold.
+
+        Raises:
+            NotFoundError: There is no such mailbox.
+        """
+        await self.database.write(
+            lambda c: mailboxes.set_quota(c, _find(c, address).id, quota_octets=quota_octets)
+        )
+
+    async def get(self, address: MailAddress) -> Mailbox:
+        """Show one mailbox.
+
+        Raises:
+            NotFoundError: There is no such mailbox.
+        """
+        return await self.database.read(lambda c: _find(c, address))
+
+    async def list(self) -> list[Mailbox]:
+        """List every mailbox."""
+        return await self.database.read(mailboxes.list_mailboxes)
+
+    def _note(self, connection: Connection, name: AuditName, box: Mailbox) -> None:
+        event = AuditEvent(
+            name=name,
+            actor="administrator",
+            facts=(("mailbox", box.id), ("kind", str(box.kind))),
+        )
+        audit.append(connection, event, chain=self.chain, at=self.clock.now())
+
+
+def _find(connection: Connection, address: MailAddress) -> Mailbox:
+    box = mailboxes.find_mailbox(connection, address.key)
+    if box is None:
+        raise NotFoundError(what="mailbox")
+    return box

@@ -1,0 +1,219 @@
+"""The single way in: take responsibility for a message, or say why not.
+
+`Acceptance.accept` is the table of contents of this folder. It returns only when the message would
+survive a crash of everything; until then nothing of it exists. Doors ask `check_sender` at MAIL and
+`route` at RCPT, so that most refusals come while the sender can still correct something.
+
+Errors
+    Any `MSSError`; none of them leaves anything behind.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from directory.address import MailAddress
+from mss.clock import Clock
+from mss.errors import MessageRefusedError, TooManyRecipientsError
+from mss.mime import entity, reports
+from mss.mime.addresses import NamedAddress
+from mss.mime.errors import MessageSyntaxError
+from mss.mime.headers import build_date, build_message_ids
+from mss.mime.limits import MimeLimits
+from mss.mime.parse import ParsedMessage, parse_message
+from mss.model.message import Origin, Participant, PartSummary, Summary
+from mss.model.principal import Principal
+from mss.pipeline.commit import Also, Committer, Ready
+from mss.pipeline.identify import check_author, check_sender, identify
+from mss.pipeline.protect import Protection, aside
+from mss.pipeline.route import Router
+from mss.pipeline.submission import (
+    Accepted,
+    LocalRoute,
+    RefusedRoute,
+    RelayRoute,
+    Route,
+    Submission,
+)
+from mss.pipeline.trace import received_field
+from mss.settings import LimitSettings
+
+SIGNATURE_TYPES = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """Takes responsibility for messages."""
+
+    router: Router
+    protection: Protection
+    committer: Committer
+    clock: Clock
+    limits: LimitSettings
+    host_name: str
+
+    async def check_sender(self, principal: Principal, sender: MailAddress | None) -> None:
+        """Let pass an envelope sender at MAIL, or raise the objection."""
+        check_sender(principal, sender)
+
+    async def route(self, principal: Principal, recipient: MailAddress) -> Route:
+        """Decide at RCPT where a recipient's mail goes."""
+        return await self.router.route(principal, recipient)
+
+    async def accept(self, submission: Submission, *, also: Also | None = None) -> Accepted:
+        """Take responsibility for a message.
+
+        Args:
+            submission: What a door was handed.
+            also: A change that must happen in the very transaction that accepts the message.
+
+        Raises:
+            MSSError: The message is not accepted, and nothing of it was kept.
+        """
+        message = await aside(len(submission.raw), parse_message, submission.raw, self.mime_limits)
+        identify(submission, message)
+        repeat = await self.committer.find_repeat(submission)
+        if repeat is not None:
+            return repeat
+        routes = reachable(submission.routes or await self._ask_routes(submission))
+        ready = await self._prepare(submission, message, routes)
+        return await self.committer.commit(ready, also=also)
+
+    @property
+    def mime_limits(self) -> MimeLimits:
+        """The ceilings for reading, from the settings."""
+        return MimeLimits(
+            size_octets=self.limits.message_octets,
+            header_octets=self.limits.header_octets,
+            parts=self.limits.parts,
+            depth=self.limits.depth,
+        )
+
+    async def _ask_routes(self, submission: Submission) -> tuple[Route, ...]:
+        recipients = submission.envelope.recipients
+        if len(recipients) > self.limits.recipients:
+            raise TooManyRecipientsError(limit=self.limits.recipients)
+        return tuple(
+            [await self.router.route(submission.principal, one.address) for one in recipients]
+        )
+
+    async def _prepare(
+        self,
+        submission: Submission,
+        message: ParsedMessage,
+        routes: tuple[LocalRoute | RelayRoute, ...],
+    ) -> Ready:
+        """Protect what leaves, open what arrived, and summarise what is kept."""
+        internet_message_id = message.internet_message_id or self._new_message_id()
+        raw = self._traced(submission)
+        if submission.origin is not Origin.PEER:
+            raw = completed(raw, message, internet_message_id, at=self.clock.now())
+        opened = await self.protection.open(raw, submission.principal)
+        kept = await aside(len(opened.kept), parse_message, opened.kept, self.mime_limits)
+        if submission.origin is Origin.PEER:
+            check_author(submission.principal, sender=submission.envelope.sender, message=kept)
+        relayed = [one for one in routes if isinstance(one, RelayRoute)]
+        leaving = await self.protection.protect(raw, relayed) if relayed else {}
+        is_kept = submission.origin is not Origin.SYSTEM or len(relayed) < len(routes)
+        return Ready(
+            submission=submission,
+            routes=routes,
+            kept=opened.kept if is_kept else next(iter(leaving.values())),
+            leaving=leaving,
+            internet_message_id=internet_message_id,
+            summary=summarise(kept, internet_message_id),
+            security=await self.protection.bind(opened, kept.author.address),
+            report=_report(submission, kept),
+        )
+
+    def _traced(self, submission: Submission) -> bytes:
+        """Write our trace field on top."""
+        field = received_field(
+            principal=submission.principal,
+            host_name=self.host_name,
+            received_with=submission.received_with,
+            trace_id=self.clock.new_id(),
+            at=self.clock.now(),
+        )
+        return entity.prepend_fields(submission.raw, [field])
+
+    def _new_message_id(self) -> str:
+        return f"<{self.clock.new_id()}@{self.host_name}>"
+
+
+def reachable(routes: Sequence[Route]) -> tuple[LocalRoute | RelayRoute, ...]:
+    """Keep the routes if every recipient can be reached; otherwise raise the first objection."""
+    if not routes:
+        raise MessageRefusedError(reason="no-recipient")
+    for route in routes:
+        if isinstance(route, RefusedRoute):
+            raise route.error
+    return tuple(one for one in routes if not isinstance(one, RefusedRoute))
+
+
+def completed(
+    raw: bytes, message: ParsedMessage, internet_message_id: str, *, at: datetime
+) -> bytes:
+    """Add what a submitted message lacks (RFC 6409, 8), and take blind copies off."""
+    if message.values("Bcc"):
+        raw = entity.without_fields(raw, ["Bcc"])
+    missing = []
+    if message.internet_message_id is None:
+        missing.append(build_message_ids("Message-ID", [internet_message_id]))
+    if message.date is None:
+        if message.values("Date"):  # there is one that nobody can read
+            raw = entity.without_fields(raw, ["Date"])
+        missing.append(build_date("Date", at))
+    return b"".join(missing) + raw
+
+
+def summarise(message: ParsedMessage, internet_message_id: str) -> Summary:
+    """Take out of a message what a list of messages shows."""
+    return Summary(
+        subject=message.subject,
+        author=Participant(address=str(message.author.address), name=message.author.display_name),
+        to=_participants(message.to),
+        cc=_participants(message.cc),
+        reply_to=_participants(message.reply_to),
+        sent_at=message.date,
+        internet_message_id=internet_message_id,
+        in_reply_to=message.in_reply_to,
+        references=message.references,
+        receipt_to=_receipt_to(message),
+        parts=tuple(
+            PartSummary(
+                path=part.path,
+                content_type=part.content_type,
+                filename=part.filename,
+                disposition=part.disposition,
+                size_octets=_decoded_size(part.transfer_encoding, *part.body_span),
+            )
+            for part in message.parts()
+            if not part.is_multipart and part.content_type not in SIGNATURE_TYPES
+        ),
+        headers=tuple(sorted(message.mss_fields.items())),
+    )
+
+
+def _participants(addresses: Sequence[NamedAddress]) -> tuple[Participant, ...]:
+    return tuple(Participant(address=str(one.address), name=one.display_name) for one in addresses)
+
+
+def _receipt_to(message: ParsedMessage) -> str | None:
+    wanted = message.disposition_notification_to
+    return str(wanted[0].address) if len(wanted) == 1 else None
+
+
+def _decoded_size(transfer_encoding: str, start: int, stop: int) -> int:
+    """Estimate how large a body is once decoded: base64 is 78 octets of text for 57."""
+    return (stop - start) * 57 // 78 if transfer_encoding == "base64" else stop - start
+
+
+def _report(submission: Submission, message: ParsedMessage) -> reports.Report | None:
+    """Recognise a report; one that cannot be read is ordinary mail for a person to read."""
+    if submission.origin is Origin.SUBMISSION:
+        return None  # what a user writes is never believed about a delivery
+    try:
+        return reports.find_report(message)
+    except MessageSyntaxError:
+        return None

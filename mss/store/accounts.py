@@ -1,0 +1,93 @@
+"""Accounts and their credentials: password hashes and digests of tokens, never the secrets."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, insert, or_, select, update
+
+from mss.store.tables import account, account_token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Somebody, or some software, that may log in."""
+
+    id: str
+    name: str
+    password_hash: str | None
+    created_at: datetime
+    closed_at: datetime | None
+
+
+def insert_account(connection: Connection, new: Account) -> None:
+    """Add an account."""
+    connection.execute(
+        insert(account).values(
+            id=new.id,
+            name=new.name,
+            password_hash=new.password_hash,
+            created_at=new.created_at,
+            closed_at=new.closed_at,
+        )
+    )
+
+
+def find_account(connection: Connection, name: str) -> Account | None:
+    """Find an account by the name it logs in with."""
+    row = connection.execute(select(account).where(account.c.name == name)).one_or_none()
+    return None if row is None else _account(row)
+
+
+def list_accounts(connection: Connection) -> list[Account]:
+    """List every account, by name."""
+    return [_account(row) for row in connection.execute(select(account).order_by(account.c.name))]
+
+
+def set_password(connection: Connection, account_id: str, *, password_hash: str) -> None:
+    """Replace an account's password."""
+    connection.execute(
+        update(account).where(account.c.id == account_id).values(password_hash=password_hash)
+    )
+
+
+def insert_token(
+    connection: Connection,
+    *,
+    digest: str,
+    account_id: str,
+    at: datetime,
+    expires_at: datetime | None,
+) -> None:
+    """Remember the digest of a token that was given out."""
+    connection.execute(
+        insert(account_token).values(
+            digest=digest, account_id=account_id, created_at=at, expires_at=expires_at
+        )
+    )
+
+
+def find_by_token(connection: Connection, digest: str, *, now: datetime) -> Account | None:
+    """Find the open account that holds a token which is not over."""
+    row = connection.execute(
+        select(account)
+        .join(account_token, account_token.c.account_id == account.c.id)
+        .where(
+            and_(
+                account_token.c.digest == digest,
+                account.c.closed_at.is_(None),
+                or_(account_token.c.expires_at.is_(None), account_token.c.expires_at > now),
+            )
+        )
+    ).one_or_none()
+    return None if row is None else _account(row)
+
+
+def _account(row: Row[Any]) -> Account:
+    return Account(
+        id=row.id,
+        name=row.name,
+        password_hash=row.password_hash,
+        created_at=row.created_at,
+        closed_at=row.closed_at,
+    )

@@ -1,0 +1,166 @@
+"""The journal: append-only rows, each bound to the one before by a digest.
+
+Every process writes a chain of its own (named by a fresh identifier at start), so that many
+machines append without waiting for one another. Row *n* of a chain keeps
+`digest = SHA-256(digest of row n-1, contents of row n)`: changing or removing a row breaks every
+later one. Cutting off the end of a chain cannot be seen from the chain itself; the first row of a
+process's chain therefore names the chains that it found and how long they were.
+
+Sources
+    docs/adr/0008.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+from sqlalchemy import Connection, func, insert, select
+
+from crypto.digests import CHAIN_START, chain_digest
+from mss.model.audit import AuditEvent, AuditName
+from mss.store.tables import audit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """One line of the journal."""
+
+    chain: str
+    position: int
+    at: datetime
+    name: str
+    actor: str
+    facts: dict[str, str]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenLink:
+    """The first row of a chain that is not what was written."""
+
+    chain: str
+    position: int
+    reason: str
+
+
+def append(connection: Connection, event: AuditEvent, *, chain: str, at: datetime) -> None:
+    """Append an event to a chain, in the transaction of what it tells about."""
+    if connection.dialect.name == "postgresql":  # one writer per chain; SQLite has one anyway
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(chain))))
+    last = connection.execute(
+        select(audit.c.position, audit.c.digest)
+        .where(audit.c.chain == chain)
+        .order_by(audit.c.position.desc())
+        .limit(1)
+    ).one_or_none()
+    if last is None:
+        found = tuple(_newest_chains(connection))
+        _insert(
+            connection,
+            AuditEvent(name=AuditName.CHAIN_STARTED, actor="system", facts=found),
+            chain=chain,
+            at=at,
+            position=1,
+            previous=CHAIN_START,
+        )
+        return append(connection, event, chain=chain, at=at)
+    _insert(connection, event, chain=chain, at=at, position=last.position + 1, previous=last.digest)
+    return None
+
+
+def _insert(
+    connection: Connection,
+    event: AuditEvent,
+    *,
+    chain: str,
+    at: datetime,
+    position: int,
+    previous: str,
+) -> None:
+    facts = _facts_text(dict(event.facts))
+    contents = _contents(chain, position, at, event.name.value, event.actor, facts)
+    connection.execute(
+        insert(audit).values(
+            chain=chain,
+            position=position,
+            at=at,
+            name=event.name.value,
+            actor=event.actor,
+            facts=facts,
+            digest=chain_digest(previous, contents),
+        )
+    )
+
+
+def _newest_chains(connection: Connection) -> list[tuple[str, str]]:
+    """Tell how long the newest chains are, for the first row of the next one."""
+    rows = connection.execute(
+        select(audit.c.chain, func.max(audit.c.position))
+        .group_by(audit.c.chain)
+        .order_by(func.max(audit.c.at).desc())
+        .limit(32)
+    )
+    return [(row[0], str(row[1])) for row in rows]
+
+
+def iter_rows(
+    connection: Connection, *, since: datetime | None = None, limit: int | None = None
+) -> Iterator[AuditRow]:
+    """Stream the journal, oldest first; with *limit*, only the newest lines."""
+    wanted = select(audit)
+    if since is not None:
+        wanted = wanted.where(audit.c.at >= since)
+    if limit is not None:
+        newest = wanted.order_by(audit.c.at.desc(), audit.c.position.desc()).limit(limit)
+        wanted = select(newest.subquery())
+    ordered = wanted.order_by(
+        wanted.selected_columns["at"],
+        wanted.selected_columns["chain"],
+        wanted.selected_columns["position"],
+    )
+    for row in connection.execute(ordered.execution_options(yield_per=1000)):
+        yield AuditRow(
+            chain=row.chain,
+            position=row.position,
+            at=row.at,
+            name=row.name,
+            actor=row.actor,
+            facts=orjson.loads(row.facts),
+            digest=row.digest,
+        )
+
+
+def check_chains(connection: Connection) -> tuple[int, list[BrokenLink]]:
+    """Recompute every chain: how many rows hold, and the first bad row of each broken chain."""
+    rows = connection.execute(
+        select(audit).order_by(audit.c.chain, audit.c.position).execution_options(yield_per=1000)
+    )
+    checked, broken = 0, list[BrokenLink]()
+    chain, position, previous, bad = "", 0, CHAIN_START, False
+    for row in rows:
+        if row.chain != chain:
+            chain, position, previous, bad = row.chain, 0, CHAIN_START, False
+        if bad:
+            continue
+        position += 1
+        contents = _contents(chain, row.position, row.at, row.name, row.actor, row.facts)
+        if row.position != position:
+            reason = f"row {position} is missing"
+        elif chain_digest(previous, contents) != row.digest:
+            reason = "its contents do not match its digest"
+        else:
+            checked, previous = checked + 1, row.digest
+            continue
+        bad = True
+        broken.append(BrokenLink(chain=chain, position=position, reason=reason))
+    return checked, broken
+
+
+def _facts_text(facts: dict[str, str]) -> str:
+    return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _contents(chain: str, position: int, at: datetime, name: str, actor: str, facts: str) -> bytes:
+    """Lay out a row unambiguously for its digest."""
+    return orjson.dumps([chain, position, at.isoformat(), name, actor, facts])

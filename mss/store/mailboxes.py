@@ -1,0 +1,299 @@
+"""Mailboxes, the rights on them, and what is deposited in them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, case, delete, func, insert, select, update
+
+from directory.model import MailboxKind
+from mss.model.mailbox import Deposit, Flag, Folder, Mailbox
+from mss.model.principal import Right
+from mss.store.messages import MessageRow, message_of
+from mss.store.tables import deposit, mailbox, mailbox_right, message
+
+RECEIVED = "received"
+SENT = "sent"
+_FLAG_COLUMNS = {
+    Flag.SEEN: deposit.c.seen,
+    Flag.ANSWERED: deposit.c.answered,
+    Flag.FLAGGED: deposit.c.flagged,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One line of a mailbox: the deposit and its message, summary still sealed."""
+
+    deposit: Deposit
+    message: MessageRow
+
+
+def insert_mailbox(connection: Connection, box: Mailbox, *, address_key: str) -> None:
+    """Add a mailbox."""
+    connection.execute(
+        insert(mailbox).values(
+            id=box.id,
+            address=box.address,
+            address_key=address_key,
+            kind=str(box.kind),
+            display_name=box.display_name,
+            rpps=box.rpps,
+            finess=box.finess,
+            opened_at=box.opened_at,
+            closed_at=box.closed_at,
+            quota_octets=box.quota_octets,
+            used_octets=box.used_octets,
+            next_uid=1,
+        )
+    )
+
+
+def find_mailbox(connection: Connection, address_key: str) -> Mailbox | None:
+    """Find a mailbox by its normalised address."""
+    row = connection.execute(
+        select(mailbox).where(mailbox.c.address_key == address_key)
+    ).one_or_none()
+    return None if row is None else _mailbox(row)
+
+
+def find_by_id(connection: Connection, mailbox_id: str) -> Mailbox | None:
+    """Find a mailbox by our identifier."""
+    row = connection.execute(select(mailbox).where(mailbox.c.id == mailbox_id)).one_or_none()
+    return None if row is None else _mailbox(row)
+
+
+def list_mailboxes(connection: Connection) -> list[Mailbox]:
+    """List every mailbox, by address."""
+    return [
+        _mailbox(row) for row in connection.execute(select(mailbox).order_by(mailbox.c.address_key))
+    ]
+
+
+def close_mailbox(connection: Connection, mailbox_id: str, *, at: datetime) -> None:
+    """Close a mailbox: nothing more is deposited; its address is never given again."""
+    connection.execute(update(mailbox).where(mailbox.c.id == mailbox_id).values(closed_at=at))
+
+
+def set_quota(connection: Connection, mailbox_id: str, *, quota_octets: int) -> None:
+    """Change how much a mailbox may hold."""
+    connection.execute(
+        update(mailbox).where(mailbox.c.id == mailbox_id).values(quota_octets=quota_octets)
+    )
+
+
+def grant(
+    connection: Connection, *, mailbox_id: str, account_id: str, rights: frozenset[Right]
+) -> None:
+    """Give an account exactly *rights* on a mailbox; none of them takes all away."""
+    connection.execute(
+        delete(mailbox_right).where(
+            mailbox_right.c.mailbox_id == mailbox_id, mailbox_right.c.account_id == account_id
+        )
+    )
+    if rights:
+        connection.execute(
+            insert(mailbox_right),
+            [
+                {"mailbox_id": mailbox_id, "account_id": account_id, "name": right.value}
+                for right in sorted(rights)
+            ],
+        )
+
+
+def rights_of(connection: Connection, account_id: str) -> dict[str, frozenset[Right]]:
+    """Map the normalised address of each mailbox an account may use to its rights."""
+    rows = connection.execute(
+        select(mailbox.c.address_key, mailbox_right.c.name)
+        .join(mailbox, mailbox.c.id == mailbox_right.c.mailbox_id)
+        .where(mailbox_right.c.account_id == account_id)
+    )
+    rights: dict[str, set[Right]] = {}
+    for row in rows:
+        rights.setdefault(row.address_key, set()).add(Right(row.name))
+    return {key: frozenset(held) for key, held in rights.items()}
+
+
+def count_messages(connection: Connection, mailbox_id: str) -> tuple[int, int]:
+    """Count (messages, unread ones of the inbox) in a mailbox."""
+    unread = case((and_(deposit.c.folder == Folder.INBOX.value, ~deposit.c.seen), 1), else_=0)
+    row = connection.execute(
+        select(func.count(), func.coalesce(func.sum(unread), 0)).where(
+            deposit.c.mailbox_id == mailbox_id
+        )
+    ).one()
+    return int(row[0]), int(row[1])
+
+
+def insert_deposit(
+    connection: Connection,
+    *,
+    mailbox_id: str,
+    message_id: str,
+    role: str,
+    folder: Folder,
+    seen: bool,
+    size_octets: int,
+    at: datetime,
+) -> None:
+    """Deposit a message in a mailbox; the same message in the same role is deposited once."""
+    already = connection.execute(
+        select(deposit.c.uid).where(
+            deposit.c.mailbox_id == mailbox_id,
+            deposit.c.message_id == message_id,
+            deposit.c.role == role,
+        )
+    ).first()
+    if already:
+        return
+    uid = connection.execute(
+        update(mailbox)
+        .where(mailbox.c.id == mailbox_id)
+        .values(next_uid=mailbox.c.next_uid + 1, used_octets=mailbox.c.used_octets + size_octets)
+        .returning(mailbox.c.next_uid)
+    ).scalar_one()
+    connection.execute(
+        insert(deposit).values(
+            mailbox_id=mailbox_id,
+            uid=uid - 1,
+            message_id=message_id,
+            role=role,
+            folder=folder.value,
+            seen=seen,
+            answered=False,
+            flagged=False,
+            deposited_at=at,
+        )
+    )
+
+
+def list_deposits(
+    connection: Connection,
+    mailbox_id: str,
+    *,
+    folder: Folder | None,
+    unread_only: bool,
+    before_uid: int | None,
+    limit: int,
+) -> list[Listed]:
+    """List what lies in a mailbox, newest first."""
+    wanted = (
+        select(deposit, mailbox.c.address, *(_named(message)))
+        .join(message, message.c.id == deposit.c.message_id)
+        .join(mailbox, mailbox.c.id == deposit.c.mailbox_id)
+        .where(deposit.c.mailbox_id == mailbox_id)
+        .order_by(deposit.c.uid.desc())
+        .limit(limit)
+    )
+    if folder is not None:
+        wanted = wanted.where(deposit.c.folder == folder.value)
+    if unread_only:
+        wanted = wanted.where(~deposit.c.seen)
+    if before_uid is not None:
+        wanted = wanted.where(deposit.c.uid < before_uid)
+    return [_listed(row) for row in connection.execute(wanted)]
+
+
+def deposits_of(
+    connection: Connection, message_id: str, *, address_keys: Sequence[str]
+) -> list[Deposit]:
+    """Find where a message lies, among the mailboxes named."""
+    rows = connection.execute(
+        select(deposit, mailbox.c.address)
+        .join(mailbox, mailbox.c.id == deposit.c.mailbox_id)
+        .where(deposit.c.message_id == message_id, mailbox.c.address_key.in_(address_keys))
+        .order_by(deposit.c.uid)
+    )
+    return [_deposit(row) for row in rows]
+
+
+def mark_deposits(
+    connection: Connection,
+    *,
+    mailbox_id: str,
+    message_id: str,
+    add: frozenset[Flag],
+    remove: frozenset[Flag],
+    folder: Folder | None,
+) -> bool:
+    """Change flags and folder of a message in a mailbox; tell whether it is there."""
+    values: dict[str, Any] = {_FLAG_COLUMNS[flag].name: True for flag in add}
+    values |= {_FLAG_COLUMNS[flag].name: False for flag in remove}
+    if folder is not None:
+        values["folder"] = folder.value
+    here = and_(deposit.c.mailbox_id == mailbox_id, deposit.c.message_id == message_id)
+    if not values:
+        return connection.execute(select(deposit.c.uid).where(here)).first() is not None
+    return connection.execute(update(deposit).where(here).values(**values)).rowcount > 0
+
+
+def claim_receipt(
+    connection: Connection, *, mailbox_id: str, message_id: str, at: datetime
+) -> bool:
+    """Take the right to answer with a read receipt; it is given once (RFC 8098, 2.1)."""
+    changed = connection.execute(
+        update(deposit)
+        .where(
+            deposit.c.mailbox_id == mailbox_id,
+            deposit.c.message_id == message_id,
+            deposit.c.role == RECEIVED,
+            deposit.c.receipt_sent_at.is_(None),
+        )
+        .values(receipt_sent_at=at)
+    )
+    return changed.rowcount > 0
+
+
+def delete_deposits(
+    connection: Connection, *, mailbox_id: str, message_id: str, size_octets: int
+) -> bool:
+    """Take a message out of a mailbox; tell whether it was there."""
+    removed = connection.execute(
+        delete(deposit).where(
+            deposit.c.mailbox_id == mailbox_id, deposit.c.message_id == message_id
+        )
+    ).rowcount
+    if removed:
+        connection.execute(
+            update(mailbox)
+            .where(mailbox.c.id == mailbox_id)
+            .values(used_octets=mailbox.c.used_octets - size_octets * removed)
+        )
+    return removed > 0
+
+
+def _named(table: Any) -> list[Any]:  # noqa: ANN401 -- columns of any table
+    return [column.label(f"message_{column.name}") for column in table.c]
+
+
+def _mailbox(row: Row[Any]) -> Mailbox:
+    return Mailbox(
+        id=row.id,
+        address=row.address,
+        kind=MailboxKind(row.kind),
+        display_name=row.display_name,
+        rpps=row.rpps,
+        finess=row.finess,
+        opened_at=row.opened_at,
+        closed_at=row.closed_at,
+        quota_octets=row.quota_octets,
+        used_octets=row.used_octets,
+    )
+
+
+def _deposit(row: Row[Any]) -> Deposit:
+    flags = {flag for flag, column in _FLAG_COLUMNS.items() if getattr(row, column.name)}
+    return Deposit(
+        mailbox_id=row.mailbox_id,
+        mailbox_address=row.address,
+        message_id=row.message_id,
+        folder=Folder(row.folder),
+        flags=frozenset(flags),
+        deposited_at=row.deposited_at,
+        uid=row.uid,
+    )
+
+
+def _listed(row: Row[Any]) -> Listed:
+    return Listed(deposit=_deposit(row), message=message_of(row, prefix="message_"))

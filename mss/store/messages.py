@@ -1,0 +1,223 @@
+"""Message rows: insert one with everything that hangs on it, find, recognise a repeat."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Row,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mss.model.message import Origin
+from mss.store.tables import acceptance, delivery, deposit, idempotency, message
+
+_COLUMNS = tuple(column.name for column in message.c)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRow:
+    """A message row, its summary still sealed."""
+
+    id: str
+    origin: Origin
+    accepted_at: datetime
+    actor: str
+    sender: str | None
+    sender_key: str | None
+    internet_message_id: str
+    envelope_id: str | None
+    size_octets: int
+    blob_ref: str
+    verdict: str
+    report: str | None
+    summary: bytes
+
+
+def acceptance_key(*, sender: str | None, raw: bytes, recipient_key: str) -> str:
+    """Name one (message, recipient) by what a repeated transfer has in common with the first.
+
+    A peer whose connection broke before our final reply sends the same octets again
+    (RFC 5321, 4.5.4.1); a change of any octet is another message.
+    """
+    digest = hashlib.sha256()
+    for part in (sender or "", recipient_key):
+        digest.update(part.encode() + b"\0")
+    digest.update(hashlib.sha256(raw).digest())
+    return digest.hexdigest()
+
+
+def insert_message(connection: Connection, row: MessageRow) -> None:
+    """Add the row of an accepted message."""
+    connection.execute(
+        insert(message),
+        {
+            "id": row.id,
+            "origin": row.origin.value,
+            "accepted_at": row.accepted_at,
+            "actor": row.actor,
+            "sender": row.sender,
+            "sender_key": row.sender_key,
+            "internet_message_id": row.internet_message_id,
+            "envelope_id": row.envelope_id,
+            "size_octets": row.size_octets,
+            "blob_ref": row.blob_ref,
+            "verdict": row.verdict,
+            "report": row.report,
+            "summary": row.summary,
+        },
+    )
+
+
+def claim_acceptance_keys(
+    connection: Connection, keys: Sequence[str], *, message_id: str, at: datetime
+) -> set[str]:
+    """Take the keys that nobody took before; the message row must exist already.
+
+    Returns:
+        The keys that are new. The others belong to a message accepted earlier.
+    """
+    insert_for = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = (
+        insert_for(acceptance)
+        .values([{"key": key, "message_id": message_id, "accepted_at": at} for key in keys])
+        .on_conflict_do_nothing(index_elements=["key"])
+        .returning(acceptance.c.key)
+    )
+    return set(connection.execute(statement).scalars())
+
+
+def find_accepted(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
+    """Map those of *keys* that were accepted before to the message they belong to."""
+    rows = connection.execute(
+        select(acceptance.c.key, acceptance.c.message_id).where(acceptance.c.key.in_(keys))
+    )
+    return {row.key: row.message_id for row in rows}
+
+
+def find_message(connection: Connection, message_id: str) -> MessageRow | None:
+    """Find a message by our identifier."""
+    row = connection.execute(select(message).where(message.c.id == message_id)).one_or_none()
+    return None if row is None else message_of(row)
+
+
+def find_by_internet_id(connection: Connection, internet_message_id: str) -> list[MessageRow]:
+    """Find the messages that carry a Message-ID (anybody may write any, so several are possible)."""
+    rows = connection.execute(
+        select(message)
+        .where(message.c.internet_message_id == internet_message_id)
+        .order_by(message.c.accepted_at.desc())
+        .limit(16)
+    )
+    return [message_of(row) for row in rows]
+
+
+def find_by_envelope_id(connection: Connection, envelope_id: str) -> list[MessageRow]:
+    """Find the messages submitted with an ENVID of the submitter's own."""
+    rows = connection.execute(
+        select(message)
+        .where(message.c.envelope_id == envelope_id)
+        .order_by(message.c.accepted_at.desc())
+        .limit(16)
+    )
+    return [message_of(row) for row in rows]
+
+
+def referenced_blobs(connection: Connection, refs: Iterable[str]) -> set[str]:
+    """Tell which of *refs* some row still refers to."""
+    wanted = list(refs)
+    found = union_all(
+        select(message.c.blob_ref).where(message.c.blob_ref.in_(wanted)),
+        select(delivery.c.blob_ref).where(delivery.c.blob_ref.in_(wanted)),
+    )
+    return set(connection.execute(found).scalars())
+
+
+def move_blob(connection: Connection, old_ref: str, new_ref: str) -> bool:
+    """Make every row that refers to a body refer to its new place; tell whether any did."""
+    moved = connection.execute(
+        update(message).where(message.c.blob_ref == old_ref).values(blob_ref=new_ref)
+    ).rowcount
+    moved += connection.execute(
+        update(delivery).where(delivery.c.blob_ref == old_ref).values(blob_ref=new_ref)
+    ).rowcount
+    return moved > 0
+
+
+def delete_unreferenced(connection: Connection, message_id: str) -> str | None:
+    """Delete a message that no mailbox and no unfinished delivery needs; return its blob's reference.
+
+    The row of a message that was submitted here stays, as its sender may still ask what became of it.
+    """
+    deposits = select(func.count()).where(deposit.c.message_id == message_id)
+    deliveries = select(func.count()).where(delivery.c.message_id == message_id)
+    answers = select(func.count()).where(idempotency.c.message_id == message_id)
+    needed = connection.execute(
+        select(literal(1)).where(
+            or_(
+                deposits.scalar_subquery() > 0,
+                deliveries.scalar_subquery() > 0,
+                answers.scalar_subquery() > 0,
+            )
+        )
+    ).scalar()
+    if needed:
+        return None
+    connection.execute(delete(acceptance).where(acceptance.c.message_id == message_id))
+    return connection.execute(
+        delete(message).where(message.c.id == message_id).returning(message.c.blob_ref)
+    ).scalar()
+
+
+def find_idempotent(connection: Connection, account_id: str, key: str) -> tuple[str, str] | None:
+    """Find what an Idempotency-Key was used for: (digest of the request, message)."""
+    row = connection.execute(
+        select(idempotency.c.request_digest, idempotency.c.message_id).where(
+            idempotency.c.account_id == account_id, idempotency.c.key == key
+        )
+    ).one_or_none()
+    return None if row is None else (row.request_digest, row.message_id)
+
+
+def remember_idempotent(
+    connection: Connection,
+    *,
+    account_id: str,
+    key: str,
+    request_digest: str,
+    message_id: str,
+    at: datetime,
+) -> None:
+    """Remember what a request with an Idempotency-Key led to."""
+    connection.execute(
+        insert(idempotency).values(
+            account_id=account_id,
+            key=key,
+            request_digest=request_digest,
+            message_id=message_id,
+            created_at=at,
+        )
+    )
+
+
+def forget_old(connection: Connection, *, duplicates: datetime, idempotent: datetime) -> None:
+    """Forget repeats accepted before *duplicates* and keys used before *idempotent*."""
+    connection.execute(delete(acceptance).where(acceptance.c.accepted_at < duplicates))
+    connection.execute(delete(idempotency).where(idempotency.c.created_at < idempotent))
+
+
+def message_of(row: Row[Any], *, prefix: str = "") -> MessageRow:
+    """Read a message out of a result row whose message columns carry *prefix*."""
+    values = {name: row._mapping[prefix + name] for name in _COLUMNS}  # noqa: SLF001 -- documented
+    return MessageRow(**{**values, "origin": Origin(values["origin"])})

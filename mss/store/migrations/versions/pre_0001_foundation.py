@@ -1,0 +1,515 @@
+"""Create every table.
+
+Revision 0001, the first.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.create_table(
+        "account",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=254), nullable=False),
+        sa.Column("password_hash", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_account")),
+        sa.UniqueConstraint("name", name=op.f("uq_account_name")),
+    )
+    op.create_table(
+        "audit",
+        sa.Column("chain", sa.String(length=32), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("facts", sa.Text(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("chain", "position", name=op.f("pk_audit")),
+    )
+    op.create_index(op.f("ix_audit_at"), "audit", ["at"], unique=False)
+    op.create_index(op.f("ix_audit_name"), "audit", ["name"], unique=False)
+    op.create_table(
+        "mailbox",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("address", sa.String(length=254), nullable=False),
+        sa.Column("address_key", sa.String(length=254), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("rpps", sa.String(length=11), nullable=True),
+        sa.Column("finess", sa.String(length=9), nullable=True),
+        sa.Column("opened_at", sa.BigInteger(), nullable=False),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.Column("quota_octets", sa.BigInteger(), nullable=False),
+        sa.Column("used_octets", sa.BigInteger(), nullable=False),
+        sa.Column("next_uid", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mailbox")),
+        sa.UniqueConstraint("address_key", name=op.f("uq_mailbox_address_key")),
+    )
+    op.create_table(
+        "message",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("origin", sa.String(length=16), nullable=False),
+        sa.Column("accepted_at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("sender", sa.String(length=254), nullable=True),
+        sa.Column("sender_key", sa.String(length=254), nullable=True),
+        sa.Column("internet_message_id", sa.Text(), nullable=False),
+        sa.Column("envelope_id", sa.Text(), nullable=True),
+        sa.Column("size_octets", sa.BigInteger(), nullable=False),
+        sa.Column("blob_ref", sa.Text(), nullable=False),
+        sa.Column("verdict", sa.String(length=16), nullable=False),
+        sa.Column("report", sa.String(length=16), nullable=True),
+        sa.Column("summary", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_message")),
+    )
+    op.create_index(op.f("ix_message_blob_ref"), "message", ["blob_ref"], unique=False)
+    op.create_index(op.f("ix_message_envelope_id"), "message", ["envelope_id"], unique=False)
+    op.create_index(
+        op.f("ix_message_internet_message_id"), "message", ["internet_message_id"], unique=False
+    )
+    op.create_index(op.f("ix_message_sender_key"), "message", ["sender_key"], unique=False)
+    op.create_table(
+        "trust_list",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("generated_at", sa.BigInteger(), nullable=False),
+        sa.Column("loaded_at", sa.BigInteger(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("entries", sa.Integer(), nullable=False),
+        sa.Column("is_current", sa.Boolean(), nullable=False),
+        sa.Column("xml", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_trust_list")),
+    )
+    op.create_table(
+        "acceptance",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("message_id", sa.String(length=32), nullable=False),
+        sa.Column("accepted_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["message_id"], ["message.id"], name=op.f("fk_acceptance_message_id")
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_acceptance")),
+    )
+    op.create_index(op.f("ix_acceptance_accepted_at"), "acceptance", ["accepted_at"], unique=False)
+    op.create_index(op.f("ix_acceptance_message_id"), "acceptance", ["message_id"], unique=False)
+    op.create_table(
+        "account_token",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("account_id", sa.String(length=32), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_account_token_account_id")
+        ),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_account_token")),
+    )
+    op.create_index(
+        op.f("ix_account_token_account_id"), "account_token", ["account_id"], unique=False
+    )
+    op.create_table(
+        "delivery",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("message_id", sa.String(length=32), nullable=False),
+        sa.Column("recipient", sa.String(length=254), nullable=False),
+        sa.Column("recipient_key", sa.String(length=254), nullable=False),
+        sa.Column("domain", sa.String(length=254), nullable=False),
+        sa.Column("route", sa.String(length=8), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("queued_at", sa.BigInteger(), nullable=False),
+        sa.Column("next_attempt_at", sa.BigInteger(), nullable=True),
+        sa.Column("claimed_by", sa.String(length=32), nullable=True),
+        sa.Column("claimed_until", sa.BigInteger(), nullable=True),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("blob_ref", sa.Text(), nullable=True),
+        sa.Column("notify", sa.String(length=64), nullable=False),
+        sa.Column("original_recipient", sa.Text(), nullable=True),
+        sa.Column("delay_told", sa.Boolean(), nullable=False),
+        sa.Column("last_code", sa.String(length=64), nullable=True),
+        sa.Column("last_detail", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["message_id"], ["message.id"], name=op.f("fk_delivery_message_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
+    )
+    op.create_index(op.f("ix_delivery_blob_ref"), "delivery", ["blob_ref"], unique=False)
+    op.create_index("ix_delivery_due", "delivery", ["state", "next_attempt_at"], unique=False)
+    op.create_index(op.f("ix_delivery_message_id"), "delivery", ["message_id"], unique=False)
+    op.create_table(
+        "deposit",
+        sa.Column("mailbox_id", sa.String(length=32), nullable=False),
+        sa.Column("uid", sa.BigInteger(), nullable=False),
+        sa.Column("message_id", sa.String(length=32), nullable=False),
+        sa.Column("role", sa.String(length=8), nullable=False),
+        sa.Column("folder", sa.String(length=64), nullable=False),
+        sa.Column("seen", sa.Boolean(), nullable=False),
+        sa.Column("answered", sa.Boolean(), nullable=False),
+        sa.Column("flagged", sa.Boolean(), nullable=False),
+        sa.Column("deposited_at", sa.BigInteger(), nullable=False),
+        sa.Column("receipt_sent_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["mailbox_id"], ["mailbox.id"], name=op.f("fk_deposit_mailbox_id")),
+        sa.ForeignKeyConstraint(["message_id"], ["message.id"], name=op.f("fk_deposit_message_id")),
+        sa.PrimaryKeyConstraint("mailbox_id", "uid", name=op.f("pk_deposit")),
+        sa.UniqueConstraint(
+            "mailbox_id", "message_id", "role", name=op.f("uq_deposit_mailbox_id_message_id_role")
+        ),
+    )
+    op.create_index("ix_deposit_listing", "deposit", ["mailbox_id", "folder", "uid"], unique=False)
+    op.create_index(op.f("ix_deposit_message_id"), "deposit", ["message_id"], unique=False)
+    op.create_table(
+        "idempotency",
+        sa.Column("account_id", sa.String(length=32), nullable=False),
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("request_digest", sa.String(length=64), nullable=False),
+        sa.Column("message_id", sa.String(length=32), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_idempotency_account_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["message_id"], ["message.id"], name=op.f("fk_idempotency_message_id")
+        ),
+        sa.PrimaryKeyConstraint("account_id", "key", name=op.f("pk_idempotency")),
+    )
+    op.create_index(op.f("ix_idempotency_created_at"), "idempotency", ["created_at"], unique=False)
+    op.create_table(
+        "mailbox_right",
+        sa.Column("mailbox_id", sa.String(length=32), nullable=False),
+        sa.Column("account_id", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=16), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_mailbox_right_account_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["mailbox_id"], ["mailbox.id"], name=op.f("fk_mailbox_right_mailbox_id")
+        ),
+        sa.PrimaryKeyConstraint("mailbox_id", "account_id", "name", name=op.f("pk_mailbox_right")),
+    )
+    op.create_index(
+        op.f("ix_mailbox_right_account_id"), "mailbox_right", ["account_id"], unique=False
+    )
+    op.create_table(
+        "delivery_event",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("delivery_id", sa.String(length=32), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("station", sa.String(length=16), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"], ["delivery.id"], name=op.f("fk_delivery_event_delivery_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_event")),
+    )
+    op.create_index(
+        op.f("ix_delivery_event_delivery_id"), "delivery_event", ["delivery_id"], unique=False
+    )
+    op.create_table(
+        "notice",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("message_id", sa.String(length=32), nullable=False),
+        sa.Column("delivery_id", sa.String(length=32), nullable=True),
+        sa.Column("mailbox_id", sa.String(length=32), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"], ["delivery.id"], name=op.f("fk_notice_delivery_id")
+        ),
+        sa.ForeignKeyConstraint(["mailbox_id"], ["mailbox.id"], name=op.f("fk_notice_mailbox_id")),
+        sa.ForeignKeyConstraint(["message_id"], ["message.id"], name=op.f("fk_notice_message_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice")),
+    )
+    op.create_index(op.f("ix_notice_due_at"), "notice", ["due_at"], unique=False)
+    op.create_index(op.f("ix_notice_message_id"), "notice", ["message_id"], unique=False)
+    op.create_table(
+        "directory_certificate",
+        sa.Column(
+            "subject",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "fingerprint",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("der", sa.LargeBinary(), nullable=False),
+        sa.Column("not_after_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("subject", "fingerprint"),
+    )
+    op.create_table(
+        "directory_code",
+        sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("list", sa.String(), nullable=False),
+        sa.Column(
+            "code",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("label", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("generation", "list", "code"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "directory_generation",
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("loaded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("duration_ms", sa.Integer(), nullable=False),
+        sa.Column("counts", sa.JSON(), nullable=False),
+        sa.Column("sources", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+    )
+    op.create_table(
+        "directory_mailbox",
+        sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column(
+            "address_key",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column(
+            "domain",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("practitioner_id", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "organization_key",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column("service", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("responsible", sa.Text(), nullable=False),
+        sa.Column("paperless", sa.String(), nullable=False),
+        sa.Column("liste_rouge", sa.Boolean(), nullable=False),
+        sa.Column("rank", sa.SmallInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("generation", "id"),
+    )
+    op.create_index(
+        "directory_mailbox_address",
+        "directory_mailbox",
+        ["generation", "address_key", "id"],
+        unique=False,
+    )
+    op.create_index(
+        "directory_mailbox_domain", "directory_mailbox", ["generation", "domain"], unique=False
+    )
+    op.create_index(
+        "directory_mailbox_organization",
+        "directory_mailbox",
+        ["generation", "organization_key", "id"],
+        unique=False,
+    )
+    op.create_index(
+        "directory_mailbox_practitioner",
+        "directory_mailbox",
+        ["generation", "practitioner_id", "id"],
+        unique=False,
+    )
+    op.create_table(
+        "directory_organization",
+        sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column(
+            "key", sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("trade_name", sa.Text(), nullable=False),
+        sa.Column("finess", sa.String(), nullable=False),
+        sa.Column("finess_legal", sa.String(), nullable=False),
+        sa.Column("siret", sa.String(), nullable=False),
+        sa.Column("siren", sa.String(), nullable=False),
+        sa.Column("technical_id", sa.String(), nullable=False),
+        sa.Column("sector", sa.String(), nullable=False),
+        sa.Column("phone", sa.String(), nullable=False),
+        sa.Column("street", sa.Text(), nullable=False),
+        sa.Column("complement", sa.Text(), nullable=False),
+        sa.Column("postcode", sa.String(), nullable=False),
+        sa.Column("city", sa.Text(), nullable=False),
+        sa.Column("commune", sa.String(), nullable=False),
+        sa.Column("department", sa.String(), nullable=False),
+        sa.Column("country", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("generation", "key"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "directory_practitioner",
+        sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("national_id", sa.String(), nullable=False),
+        sa.Column("family", sa.Text(), nullable=False),
+        sa.Column("given", sa.Text(), nullable=False),
+        sa.Column("civility", sa.String(), nullable=False),
+        sa.Column("title", sa.String(), nullable=False),
+        sa.Column("profession", sa.String(), nullable=False),
+        sa.Column("category", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("generation", "id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "directory_role",
+        sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("practitioner_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "organization_key",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "profession",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "category",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "mode",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "activity",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "function",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint(
+            "generation",
+            "practitioner_id",
+            "organization_key",
+            "profession",
+            "category",
+            "mode",
+            "activity",
+            "function",
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "directory_skill",
+        sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("practitioner_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "code",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("generation", "practitioner_id", "code"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "directory_subject",
+        sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("family_key", sa.Text(), nullable=False),
+        sa.Column("given_key", sa.Text(), nullable=False),
+        sa.Column("has_mailbox", sa.Boolean(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("generation", "id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "directory_token",
+        sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column(
+            "token",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "field",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("rank", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("generation", "token", "field", "rank", "subject_id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "directory_vocabulary",
+        sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column(
+            "token",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("subjects", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("generation", "token"),
+        sqlite_with_rowid=False,
+    )
+
+
+def downgrade() -> None:
+    """Take back."""
+    op.drop_table("directory_vocabulary")
+    op.drop_table("directory_token")
+    op.drop_table("directory_subject")
+    op.drop_table("directory_skill")
+    op.drop_table("directory_role")
+    op.drop_table("directory_practitioner")
+    op.drop_table("directory_organization")
+    op.drop_index("directory_mailbox_practitioner", table_name="directory_mailbox")
+    op.drop_index("directory_mailbox_organization", table_name="directory_mailbox")
+    op.drop_index("directory_mailbox_domain", table_name="directory_mailbox")
+    op.drop_index("directory_mailbox_address", table_name="directory_mailbox")
+    op.drop_table("directory_mailbox")
+    op.drop_table("directory_generation")
+    op.drop_table("directory_code")
+    op.drop_table("directory_certificate")
+    op.drop_index(op.f("ix_notice_message_id"), table_name="notice")
+    op.drop_index(op.f("ix_notice_due_at"), table_name="notice")
+    op.drop_table("notice")
+    op.drop_index(op.f("ix_delivery_event_delivery_id"), table_name="delivery_event")
+    op.drop_table("delivery_event")
+    op.drop_index(op.f("ix_mailbox_right_account_id"), table_name="mailbox_right")
+    op.drop_table("mailbox_right")
+    op.drop_index(op.f("ix_idempotency_created_at"), table_name="idempotency")
+    op.drop_table("idempotency")
+    op.drop_index(op.f("ix_deposit_message_id"), table_name="deposit")
+    op.drop_index("ix_deposit_listing", table_name="deposit")
+    op.drop_table("deposit")
+    op.drop_index(op.f("ix_delivery_message_id"), table_name="delivery")
+    op.drop_index("ix_delivery_due", table_name="delivery")
+    op.drop_index(op.f("ix_delivery_blob_ref"), table_name="delivery")
+    op.drop_table("delivery")
+    op.drop_index(op.f("ix_account_token_account_id"), table_name="account_token")
+    op.drop_table("account_token")
+    op.drop_index(op.f("ix_acceptance_message_id"), table_name="acceptance")
+    op.drop_index(op.f("ix_acceptance_accepted_at"), table_name="acceptance")
+    op.drop_table("acceptance")
+    op.drop_table("trust_list")
+    op.drop_index(op.f("ix_message_sender_key"), table_name="message")
+    op.drop_index(op.f("ix_message_internet_message_id"), table_name="message")
+    op.drop_index(op.f("ix_message_envelope_id"), table_name="message")
+    op.drop_index(op.f("ix_message_blob_ref"), table_name="message")
+    op.drop_table("message")
+    op.drop_table("mailbox")
+    op.drop_index(op.f("ix_audit_name"), table_name="audit")
+    op.drop_index(op.f("ix_audit_at"), table_name="audit")
+    op.drop_table("audit")
+    op.drop_table("account")

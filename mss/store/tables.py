@@ -1,0 +1,228 @@
+"""Every table of the server; the directory's own stand beside them, prefixed `directory_`.
+
+Units
+    Instants are kept as whole microseconds since 1970 (`Instant`), alike on both engines.
+    Sizes in octets. Addresses are kept as written and, for look-ups, as their normalised key.
+What is sealed
+    `message.summary` holds the subject, names and the security facts: health data, sealed by the
+    application (docs/adr/0006). Bodies are outside the database.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeDecorator
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC instant as whole microseconds since 1970."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Turn an instant into its number."""
+        del dialect
+        return None if value is None else (value - EPOCH) // MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """Turn a number back into its instant."""
+        del dialect
+        return None if value is None else EPOCH + value * MICROSECOND
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(254), nullable=False, unique=True),
+    Column("password_hash", Text),
+    Column("created_at", Instant, nullable=False),
+    Column("closed_at", Instant),
+)
+
+account_token = Table(
+    "account_token",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+)
+
+mailbox = Table(
+    "mailbox",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("address", String(254), nullable=False),
+    Column("address_key", String(254), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("rpps", String(11)),
+    Column("finess", String(9)),
+    Column("opened_at", Instant, nullable=False),
+    Column("closed_at", Instant),
+    Column("quota_octets", BigInteger, nullable=False),
+    Column("used_octets", BigInteger, nullable=False, default=0),
+    Column("next_uid", BigInteger, nullable=False, default=1),
+)
+
+mailbox_right = Table(
+    "mailbox_right",
+    metadata,
+    Column("mailbox_id", ForeignKey("mailbox.id"), primary_key=True),
+    Column("account_id", ForeignKey("account.id"), primary_key=True, index=True),
+    Column("name", String(16), primary_key=True),
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("origin", String(16), nullable=False),
+    Column("accepted_at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("sender", String(254)),
+    Column("sender_key", String(254), index=True),
+    Column("internet_message_id", Text, nullable=False, index=True),
+    Column("envelope_id", Text, index=True),
+    Column("size_octets", BigInteger, nullable=False),
+    Column("blob_ref", Text, nullable=False, index=True),
+    Column("verdict", String(16), nullable=False),
+    Column("report", String(16)),
+    Column("summary", LargeBinary, nullable=False),
+)
+
+acceptance = Table(
+    "acceptance",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("message_id", ForeignKey("message.id"), nullable=False, index=True),
+    Column("accepted_at", Instant, nullable=False, index=True),
+)
+
+deposit = Table(
+    "deposit",
+    metadata,
+    Column("mailbox_id", ForeignKey("mailbox.id"), primary_key=True),
+    Column("uid", BigInteger, primary_key=True),
+    Column("message_id", ForeignKey("message.id"), nullable=False, index=True),
+    Column("role", String(8), nullable=False),
+    Column("folder", String(64), nullable=False),
+    Column("seen", Boolean, nullable=False, default=False),
+    Column("answered", Boolean, nullable=False, default=False),
+    Column("flagged", Boolean, nullable=False, default=False),
+    Column("deposited_at", Instant, nullable=False),
+    Column("receipt_sent_at", Instant),
+    UniqueConstraint("mailbox_id", "message_id", "role"),
+    Index("ix_deposit_listing", "mailbox_id", "folder", "uid"),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("message_id", ForeignKey("message.id"), nullable=False, index=True),
+    Column("recipient", String(254), nullable=False),
+    Column("recipient_key", String(254), nullable=False),
+    Column("domain", String(254), nullable=False),
+    Column("route", String(8), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("queued_at", Instant, nullable=False),
+    Column("next_attempt_at", Instant),
+    Column("claimed_by", String(32)),
+    Column("claimed_until", Instant),
+    Column("expires_at", Instant),
+    Column("blob_ref", Text, index=True),
+    Column("notify", String(64), nullable=False),
+    Column("original_recipient", Text),
+    Column("delay_told", Boolean, nullable=False, default=False),
+    Column("last_code", String(64)),
+    Column("last_detail", Text),
+    Index("ix_delivery_due", "state", "next_attempt_at"),
+)
+
+delivery_event = Table(
+    "delivery_event",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("delivery_id", ForeignKey("delivery.id"), nullable=False, index=True),
+    Column("at", Instant, nullable=False),
+    Column("station", String(16), nullable=False),
+    Column("code", String(64)),
+    Column("detail", Text),
+)
+
+notice = Table(
+    "notice",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("message_id", ForeignKey("message.id"), nullable=False, index=True),
+    Column("delivery_id", ForeignKey("delivery.id")),
+    Column("mailbox_id", ForeignKey("mailbox.id")),
+    Column("created_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False, index=True),
+    Column("attempts", Integer, nullable=False, default=0),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("account_id", ForeignKey("account.id"), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("request_digest", String(64), nullable=False),
+    Column("message_id", ForeignKey("message.id"), nullable=False),
+    Column("created_at", Instant, nullable=False, index=True),
+)
+
+trust_list = Table(
+    "trust_list",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("generated_at", Instant, nullable=False),
+    Column("loaded_at", Instant, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("entries", Integer, nullable=False),
+    Column("is_current", Boolean, nullable=False),
+    Column("xml", LargeBinary, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("chain", String(32), primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("at", Instant, nullable=False, index=True),
+    Column("name", String(64), nullable=False, index=True),
+    Column("actor", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+)

@@ -1,0 +1,1 @@
+"""What an administrator sees of a running server: its log and its health."""

@@ -1,0 +1,287 @@
+"""Whom does this operator believe: which certificates, and for which domains?
+
+Two things are held together here: the anchors, issuing certificates and revocation lists that judge
+a certificate (`crypto.trust`), and the trust list (liste blanche) that says which certificate
+speaks for which domain. A peer must pass both, in either direction. The common name of an
+operator's certificate is its mail host, rarely its domain; only the trust list ties them together.
+
+The list in force lies in the database, signature included, so that every process of this operator
+sees the same one; `refresh` notices a change cheaply.
+
+Errors
+    `PeerNotTrustedError` with a kebab-case reason; `TrustListMissingError` when no list was loaded;
+    `TrustListRefusedError` when a list is not put in force.
+Sources
+    Référentiel socle MSSanté #1 (liste blanche); RFC 5280; docs/adr/0007.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import ClassVar
+
+from crypto import trust, xml_signature
+from crypto.certificates import Certificate, parse_certificates
+from crypto.errors import CryptoError, IndeterminateError, UntrustedError
+from directory.address import Domain
+from directory.distinguished_name import DistinguishedName
+from directory.errors import DirectoryError
+from directory.trust_list import TrustList, check_succession, parse_trust_list
+from mss.clock import Clock
+from mss.errors import MSSError, PeerNotTrustedError, SettingsError, TrustListMissingError
+from mss.model.audit import AuditEvent, AuditName
+from mss.model.principal import PeerPrincipal
+from mss.settings import Settings, TrustSettings
+from mss.store import audit, trust_lists
+from mss.store.engine import Connection, Database
+
+
+@dataclass(eq=False)
+class TrustListRefusedError(MSSError):
+    """A trust list is not put in force; the last good one stays."""
+
+    code: ClassVar[str] = "trust-list-refused"
+    retryable: ClassVar[bool] = False
+    public_text: ClassVar[str] = "The trust list is refused; the one in force stays."
+    public_text_fr: ClassVar[str] = "La liste blanche est refusée ; celle en vigueur reste."
+    next_step: ClassVar[str] = "Check the file, its signer and its date; see docs/operations.md."
+
+    reason: str
+
+
+@dataclass(slots=True, kw_only=True)
+class TrustSpace:
+    """The trust of one operator, asked by its doors, its relay and its pipeline."""
+
+    database: Database
+    clock: Clock
+    settings: TrustSettings
+    store: trust.TrustStore
+    chain: str
+    _list: TrustList | None = field(default=None, init=False)
+    _digest: str | None = field(default=None, init=False)
+
+    @property
+    def trust_list(self) -> TrustList | None:
+        """The list in force, as last seen."""
+        return self._list
+
+    def is_trusted_domain(self, domain: str) -> bool:
+        """Tell whether the trust list names exactly this domain."""
+        return self._list is not None and self._list.lists(domain)
+
+    def profile(self, usage: trust.Usage) -> trust.Profile:
+        """Build the rules for one use of a certificate, as the settings want them."""
+        standard = trust.Profile(
+            usage=usage, revocation=trust.RevocationMode(self.settings.revocation)
+        )
+        return (
+            replace(standard, refused_policies=())
+            if self.settings.allow_test_policies
+            else standard
+        )
+
+    def judge_peer(
+        self, certificate: Certificate, *, intermediates: Sequence[Certificate] = (), host: str
+    ) -> PeerPrincipal:
+        """Recognise the operator behind a client certificate.
+
+        Raises:
+            PeerNotTrustedError: The certificate does not hold, or the list names no domain for it.
+            TrustListMissingError: No list is in force.
+        """
+        name = self._judge(certificate, intermediates, usage=trust.Usage.TLS_CLIENT, domain="")
+        domains = self._require_list().domains_of(name)
+        if not domains:
+            raise PeerNotTrustedError(domain="", reason="certificate-not-listed")
+        return PeerPrincipal(
+            subject=certificate.subject_text,
+            fingerprint=certificate.fingerprint,
+            domains=domains,
+            host=host,
+        )
+
+    def judge_server(
+        self,
+        certificate: Certificate,
+        *,
+        intermediates: Sequence[Certificate] = (),
+        domain: str,
+        host: str,
+    ) -> None:
+        """Let pass a server certificate that the trust list allows for *domain*.
+
+        Raises:
+            PeerNotTrustedError: It does not hold, or is not listed for that very domain.
+            TrustListMissingError: No list is in force.
+        """
+        del host  # the name of the host proves nothing here; see the module's first paragraph
+        name = self._judge(certificate, intermediates, usage=trust.Usage.TLS_SERVER, domain=domain)
+        if not self._require_list().allows(domain, name):
+            raise PeerNotTrustedError(domain=domain, reason="certificate-not-listed-for-domain")
+
+    def operator_structures(self, domain: str) -> frozenset[str]:
+        """List the national structure identifiers (OU) that operate a domain."""
+        if self._list is None:
+            return frozenset()
+        return frozenset(
+            unit for name in self._list.names_of(domain) for unit in name.values_of("OU")
+        )
+
+    async def refresh(self) -> None:
+        """Take up the list in force if another process has changed it."""
+        digest = await self.database.read(trust_lists.current_digest)
+        if digest is None or digest == self._digest:
+            return
+        kept = await self.database.survey(trust_lists.find_current)
+        if kept is not None:
+            self._list, self._digest = parse_trust_list(_content(kept.xml)), kept.sha256
+
+    async def load(self, xml: bytes, *, source: str, is_forced: bool = False) -> TrustList:
+        """Judge a signed list and put it in force.
+
+        Args:
+            xml: The document as published, signature included.
+            source: Where it came from, for the journal.
+            is_forced: Put it in force although it is older or much shorter than the present one.
+
+        Raises:
+            TrustListRefusedError: Its signature, signer or succession does not hold.
+        """
+        await self.refresh()
+        try:
+            fresh = self._judge_list(xml, is_forced=is_forced)
+        except TrustListRefusedError as error:
+            await self._note(AuditName.TRUST_LIST_REFUSED, reason=error.reason, source=source)
+            raise
+        kept = trust_lists.KeptTrustList(
+            sha256=hashlib.sha256(xml).hexdigest(),
+            generated_at=fresh.generated_at,
+            loaded_at=self.clock.now(),
+            source=source,
+            entries=len(fresh.entries),
+            xml=xml,
+        )
+        event = AuditEvent(
+            name=AuditName.TRUST_LIST_LOADED,
+            actor="administrator",
+            facts=(
+                ("sha256", kept.sha256),
+                ("entries", str(kept.entries)),
+                ("generated", kept.generated_at.isoformat()),
+                ("source", source),
+                ("forced", str(is_forced).lower()),
+            ),
+        )
+
+        def change(connection: Connection) -> None:
+            trust_lists.put_in_force(connection, kept)
+            audit.append(connection, event, chain=self.chain, at=kept.loaded_at)
+
+        await self.database.write(change)
+        self._list, self._digest = fresh, kept.sha256
+        return fresh
+
+    def _judge_list(self, xml: bytes, *, is_forced: bool) -> TrustList:
+        try:
+            signed = xml_signature.verify_enveloped(xml)
+            proof = trust.validate(
+                signed.signer,
+                intermediates=signed.intermediates,
+                store=self.store,
+                profile=self.profile(trust.Usage.DOCUMENT_SIGNING),
+                at=self.clock.now(),
+            )
+            fresh = parse_trust_list(signed.content)
+        except (CryptoError, DirectoryError) as error:
+            raise TrustListRefusedError(reason=str(error)) from error
+        self._check_signer(proof)
+        if self._list is not None and not is_forced:
+            objections = [
+                one.code for one in check_succession(self._list, fresh) if one.severity == "error"
+            ]
+            if objections:
+                raise TrustListRefusedError(reason=", ".join(objections))
+        return fresh
+
+    def _check_signer(self, proof: trust.ValidatedChain) -> None:
+        """The signer is known by name and issuer, never by fingerprint: it is renewed."""
+        wanted_name = self.settings.list_signer_name
+        wanted_issuer = self.settings.list_signer_issuer
+        if wanted_name and proof.leaf.common_name != wanted_name:
+            raise TrustListRefusedError(reason="signer-name")
+        if wanted_issuer and proof.certificates[1].common_name != wanted_issuer:
+            raise TrustListRefusedError(reason="signer-issuer")
+
+    def _judge(
+        self,
+        certificate: Certificate,
+        intermediates: Sequence[Certificate],
+        *,
+        usage: trust.Usage,
+        domain: str,
+    ) -> DistinguishedName:
+        try:
+            trust.validate(
+                certificate,
+                intermediates=intermediates,
+                store=self.store,
+                profile=self.profile(usage),
+                at=self.clock.now(),
+            )
+            return DistinguishedName.from_rdns(certificate.subject)
+        except (UntrustedError, IndeterminateError) as error:
+            raise PeerNotTrustedError(
+                domain=domain, reason=f"{error.code}:{error.reason}"
+            ) from error
+        except DirectoryError as error:
+            raise PeerNotTrustedError(domain=domain, reason="certificate-name") from error
+
+    def _require_list(self) -> TrustList:
+        if self._list is None:
+            raise TrustListMissingError
+        return self._list
+
+    async def _note(self, name: AuditName, **facts: str) -> None:
+        event = AuditEvent(name=name, actor="administrator", facts=tuple(facts.items()))
+        now = self.clock.now()
+        await self.database.write(lambda c: audit.append(c, event, chain=self.chain, at=now))
+
+
+def load_trust_store(settings: Settings) -> trust.TrustStore:
+    """Read anchors, issuing certificates and revocation lists from the home.
+
+    Raises:
+        SettingsError: A file is missing or is not what it should be.
+    """
+    anchors = _certificates(settings.path(settings.trust.anchors), is_required=True)
+    intermediates = _certificates(settings.path(settings.trust.intermediates), is_required=False)
+    folder = settings.path(settings.trust.crls)
+    try:
+        lists = [file.read_bytes() for file in sorted(folder.glob("*.crl"))]
+        return trust.TrustStore(anchors, intermediates, lists)
+    except (OSError, CryptoError) as error:
+        raise SettingsError(reason=f"{folder}: {error}") from error
+
+
+def _certificates(file: Path, *, is_required: bool) -> tuple[Certificate, ...]:
+    if not file.exists() and not is_required:
+        return ()
+    try:
+        return parse_certificates(file.read_bytes())
+    except (OSError, CryptoError) as error:
+        raise SettingsError(reason=f"{file}: {error}") from error
+
+
+def _content(xml: bytes) -> bytes:
+    """Take the signed octets of a list that was judged when it was loaded."""
+    return xml_signature.verify_enveloped(xml).content
+
+
+def parse_domain(text: str) -> Domain:
+    """Read a domain that an administrator typed."""
+    try:
+        return Domain(text)
+    except DirectoryError as error:
+        raise SettingsError(reason=f"{text!r} is not a domain") from error

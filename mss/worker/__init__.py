@@ -1,0 +1,1 @@
+"""What happens when nobody is asking: deliveries, notices, and jobs by the clock."""

@@ -1,0 +1,58 @@
+"""The periodic jobs: what each does, and how often."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from mss.blobs.compaction import Compactable
+from mss.blobs.sweep import sweep
+from mss.clock import Clock
+from mss.ports import BlobStore
+from mss.settings import RetentionSettings
+from mss.store import messages
+from mss.store.engine import Database
+from mss.trust_space import TrustSpace
+from mss.worker.schedule import Job
+
+ORPHAN_AGE = timedelta(hours=1)  # far longer than any acceptance lasts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jobs:
+    """Builds the table of jobs."""
+
+    database: Database
+    blobs: BlobStore
+    trust: TrustSpace
+    clock: Clock
+    retention: RetentionSettings
+
+    def table(self) -> tuple[Job, ...]:
+        """List every job."""
+        return (
+            Job(name="trust-list", every=timedelta(seconds=30), run=self.trust.refresh),
+            Job(name="forget", every=timedelta(hours=1), run=self._forget),
+            Job(name="sweep", every=timedelta(hours=6), run=self._sweep),
+        )
+
+    async def _forget(self) -> None:
+        """Forget repeats and idempotency keys that are old enough."""
+        now = self.clock.now()
+        duplicates = now - timedelta(seconds=self.retention.duplicates)
+        idempotent = now - timedelta(seconds=self.retention.idempotency)
+        await self.database.write(
+            lambda c: messages.forget_old(c, duplicates=duplicates, idempotent=idempotent)
+        )
+
+    async def _sweep(self) -> None:
+        """Remove bodies that a crash left without a row, then give half-empty files back."""
+
+        async def is_referenced(refs: Sequence[str]) -> set[str]:
+            return await self.database.read(lambda c: messages.referenced_blobs(c, refs))
+
+        async def move(old_ref: str, new_ref: str) -> bool:
+            return await self.database.write(lambda c: messages.move_blob(c, old_ref, new_ref))
+
+        await sweep(self.blobs, is_referenced, now=self.clock.now(), minimum_age=ORPHAN_AGE)
+        if isinstance(self.blobs, Compactable):
+            await self.blobs.compact(move)

@@ -1,0 +1,148 @@
+"""Claim what is due, deliver it, record it; stop gracefully.
+
+Deliveries run side by side, at most so many at once and so many per domain, so that a dead peer
+never holds up the others. The loop sleeps until something is due, somebody wakes it (a message was
+accepted in this process), or a short pause is over (another process may have queued something).
+The worker may be killed at any line: what it claimed runs out and is claimed again.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from mss.clock import Clock
+from mss.errors import MSSError
+from mss.model.delivery import Delivery
+from mss.pipeline.deliver import Delivering
+from mss.pipeline.notify import Notifier
+from mss.settings import QueueSettings
+from mss.worker.schedule import Schedule
+
+DRAIN = timedelta(seconds=20)  # how long deliveries under way may finish when the worker stops
+_log = logging.getLogger("mss.worker")
+
+
+@dataclass(slots=True, kw_only=True)
+class Worker:
+    """Runs until cancelled or told to stop."""
+
+    delivering: Delivering
+    notifier: Notifier
+    schedule: Schedule
+    settings: QueueSettings
+    clock: Clock
+    _under_way: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _domains: Counter[str] = field(default_factory=Counter, init=False)
+    _awake: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _stopping: bool = field(default=False, init=False)
+
+    def wake(self) -> None:
+        """Look at the queue now: something was queued."""
+        self._awake.set()
+
+    def stop(self) -> None:
+        """Finish what is under way and return from `run`."""
+        self._stopping = True
+        self._awake.set()
+
+    async def run(self) -> None:
+        """Work until stopped."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                while not self._stopping:
+                    self._awake.clear()
+                    busy = await self._turn(group)
+                    if not busy and not self._stopping:
+                        await self._rest()
+                await self._drain()
+        finally:
+            await self._let_go()
+
+    async def run_until_idle(self) -> None:
+        """Work until nothing is due now; for commands and tests that wait for an outcome."""
+        async with asyncio.TaskGroup() as group:
+            while await self._turn(group) or self._under_way:
+                if self._under_way:
+                    await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _turn(self, group: asyncio.TaskGroup) -> bool:
+        """Start everything that is due; tell whether anything was."""
+        try:
+            for job in self.schedule.take_due():
+                self._start(group, job.run(), f"job {job.name}")
+            started = await self._start_notices(group)
+            return await self._start_deliveries(group) or started
+        except MSSError as error:
+            _log.warning("the store does not answer: %s", error.code)
+            return False
+
+    async def _start_deliveries(self, group: asyncio.TaskGroup) -> bool:
+        room = self.settings.concurrency - len(self._under_way)
+        if room <= 0:
+            return False
+        busy = {name for name, n in self._domains.items() if n >= self.settings.per_destination}
+        claimed = await self.delivering.claim(limit=room, busy_domains=busy)
+        for delivery in claimed:
+            self._domains[delivery.domain] += 1
+            self._start(group, self._deliver(delivery), "delivery")
+        return bool(claimed)
+
+    async def _start_notices(self, group: asyncio.TaskGroup) -> bool:
+        room = self.settings.concurrency - len(self._under_way)
+        if room <= 0:
+            return False
+        owed = await self.notifier.claim(limit=room)
+        for notice in owed:
+            self._start(group, self.notifier.send(notice), "notice")
+        return bool(owed)
+
+    def _start(self, group: asyncio.TaskGroup, work: Awaitable[None], what: str) -> None:
+        task = group.create_task(_guarded(work, what))
+        self._under_way.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._awake.set()
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        try:
+            await self.delivering.deliver(delivery)
+        finally:
+            self._domains[delivery.domain] -= 1
+            if not self._domains[delivery.domain]:
+                del self._domains[delivery.domain]
+
+    async def _rest(self) -> None:
+        """Sleep until woken, at most for the pause of the settings."""
+        try:
+            async with asyncio.timeout(self.settings.poll_seconds):
+                await self._awake.wait()
+        except TimeoutError:
+            return
+
+    async def _drain(self) -> None:
+        """Let deliveries under way finish, for a bounded time."""
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=DRAIN.total_seconds())
+            for task in late:
+                task.cancel()
+
+    async def _let_go(self) -> None:
+        try:
+            await self.delivering.release()
+        except MSSError as error:
+            _log.warning("claims not released, they will run out: %s", error.code)
+
+
+async def _guarded(work: Awaitable[None], what: str) -> None:
+    """Keep one failure from stopping the worker: the claim runs out and it is tried again."""
+    try:
+        await work
+    except MSSError as error:
+        _log.warning("%s failed: %s", what, error.code)
+    except Exception:
+        _log.exception("%s failed unexpectedly", what)
