@@ -4,30 +4,31 @@
 network, on a listener of its own. Both are plain ASGI applications around the same services.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 
 from api import problems
-from api.description import describe, methods_by_path
-from api.limits import BodyLimit, Framing, Journal
+from api.description import describe, load_document, methods_by_path
+from api.limits import BodyLimit, Framing, HeadAsGet, Journal
 from api.routes import directory, health, mailboxes, messages, pages, recipients, tracking
 from api.sending import OVERHEAD_OCTETS
 from mss.services import Services
 
-TITLE = "mss"
-VERSION = "1.0"
+TITLE: Final = "mss"
+VERSION: Final = "1.0"
 # FastAPI's own tracing would export paths, which hold addresses, as soon as a provider exists.
-NO_TELEMETRY: TelemetryConfig = {
+NO_TELEMETRY: Final[TelemetryConfig] = {
     "tracing": False,
     "metrics": False,
     "logs": False,
     "operation_spans": False,
     "auto_configure": False,
 }
-API_ROUTERS = (
+API_ROUTERS: Final = (
     mailboxes.router,
     messages.router,
     tracking.router,
@@ -39,12 +40,13 @@ API_ROUTERS = (
 
 def create_app(services: Services) -> FastAPI:
     """Make the API: what mailbox owners and their software call."""
-    return _serving(bare_app(), services)
+    return _serving(bare_app(), services, document=load_document())
 
 
 def create_admin_app(services: Services) -> FastAPI:
     """Make the administration application; listen with it on the operator's own network only."""
-    return _serving(bare_app((health.router,)), services)
+    app = bare_app((health.router,))
+    return _serving(app, services, document=describe(app))
 
 
 def bare_app(routers: Iterable[APIRouter] = API_ROUTERS) -> FastAPI:
@@ -59,23 +61,23 @@ def bare_app(routers: Iterable[APIRouter] = API_ROUTERS) -> FastAPI:
         generate_unique_id_function=_operation_name,
         telemetry=NO_TELEMETRY,
     )
-    for router in routers:
+    for router in (*routers, pages.router):
         app.include_router(router)
-    app.include_router(pages.router)
-    document = describe(app)
-    app.state.methods = methods_by_path(document)
-    app.state.pages = pages.Pages.of(document)
-    problems.install(app)
     return app
 
 
-def _serving(app: FastAPI, services: Services) -> FastAPI:
+def _serving(app: FastAPI, services: Services, *, document: Mapping[str, Any]) -> FastAPI:
     app.state.services = services
-    limit = services.settings.limits.message_octets + OVERHEAD_OCTETS
+    app.state.pages = pages.Pages.of(document)
+    app.state.methods = methods_by_path(document)
+    problems.install(app)
     # The one added last is the outermost.
-    app.add_middleware(BodyLimit, limit_octets=limit)
-    app.add_middleware(Framing)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(
+        BodyLimit, limit_octets=services.settings.limits.message_octets + OVERHEAD_OCTETS
+    )
     app.add_middleware(Journal, clock=services.clock)
+    app.add_middleware(Framing)
     return app
 
 

@@ -9,7 +9,8 @@ from typing import Annotated, Final
 from fastapi import Depends, Path, Request
 
 from directory.address import MailAddress
-from directory.errors import AddressSyntaxError
+from directory.errors import AddressSyntaxError, IdentifierSyntaxError
+from directory.identifiers import RPPS
 from mss.errors import NotFoundError
 from mss.mailboxes.drafting import Drafting
 from mss.mailboxes.lookup import DirectoryLookup
@@ -83,6 +84,16 @@ async def _part_path(
     return path
 
 
+async def _rpps(
+    rpps: Annotated[str, Path(description="RPPS number: 11 digits.")],
+) -> str:
+    try:
+        return RPPS.parse(rpps)
+    except IdentifierSyntaxError:
+        raise NotFoundError(what="practitioner") from None
+
+
 AddressPath = Annotated[str, Depends(_address)]
 MessageIdPath = Annotated[str, Depends(_message_id)]
 PartPath = Annotated[str, Depends(_part_path)]
+RPPSPath = Annotated[str, Depends(_rpps)]

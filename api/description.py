@@ -6,8 +6,10 @@ is known), so their models are added here, with the shape of problems.
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, Literal
 
+import orjson
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
@@ -41,6 +43,7 @@ READ_BY_HAND: Final[list[tuple[type[BaseModel], Literal["validation", "serializa
     (RecipientsIn, "validation"),
     (Problem, "serialization"),
 ]
+FILE: Final = Path(__file__).with_name("openapi.json")
 REFERENCE: Final = "#/components/schemas/{model}"
 
 
@@ -58,6 +61,17 @@ def describe(app: FastAPI) -> dict[str, Any]:
     _, added = models_json_schema(READ_BY_HAND, ref_template=REFERENCE)
     schemas.update(added["$defs"])
     document["components"]["schemas"] = dict(sorted(schemas.items()))
+    return document
+
+
+def build_document(app: FastAPI) -> bytes:
+    """Build the document as it is committed."""
+    return orjson.dumps(describe(app), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def load_document() -> dict[str, Any]:
+    """Read the committed document: what is served is what was reviewed, and it costs nothing."""
+    document: dict[str, Any] = orjson.loads(FILE.read_bytes())
     return document
 
 

@@ -1,7 +1,7 @@
-"""Bound and frame every request: three small ASGI layers, none of which buffers a body.
+"""Bound and frame every request: small ASGI layers, none of which buffers a body.
 
-`Journal` is the outermost: identifier, one log line, and the answer when all else fails. Then
-`Framing` (security fields, HEAD), `BodyLimit` (413 as soon as it is known, whatever the route).
+From outside in: `Framing` (security fields), `Journal` (identifier, one log line, the answer when
+all else fails), `BodyLimit` (413 as soon as it is known, whatever the route), `HeadAsGet`.
 
 Shapes
     A log line names the *route* (`/v1/mailboxes/{address}`), never the path: a path holds an
@@ -38,6 +38,31 @@ SECURITY_FIELDS: Final = {
 TRANSPORT_FIELD: Final = "max-age=31536000"
 # A log line names these only: a method is any text that a stranger likes.
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Framing:
+    """Adds the security fields to every answer, where the route has not set its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, its answer framed."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        is_secure = scope["scheme"] == "https"
+
+        async def frame(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_FIELDS.items():
+                    headers.setdefault(name, value)
+                if is_secure:
+                    headers.setdefault("Strict-Transport-Security", TRANSPORT_FIELD)
+            await send(message)
+
+        await self.app(scope, receive, frame)
 
 
 class Journal:
@@ -99,36 +124,6 @@ def _log_unforeseen(request_id: str, error: Exception) -> None:
     _log.error("%s unforeseen %s at %s", request_id, type(error).__name__, places)
 
 
-class Framing:
-    """Adds the security fields where the route has not set its own, and answers HEAD as GET."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, its answer framed."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        is_head = scope["method"] == "HEAD"
-        is_secure = scope["scheme"] == "https"
-        if is_head:
-            scope["method"] = "GET"
-
-        async def frame(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_FIELDS.items():
-                    headers.setdefault(name, value)
-                if is_secure:
-                    headers.setdefault("Strict-Transport-Security", TRANSPORT_FIELD)
-            elif is_head:
-                message = {**message, "body": b""}
-            await send(message)
-
-        await self.app(scope, receive, frame)
-
-
 class BodyLimit:
     """Stops reading a body at *limit_octets*, and refuses bodies that would have to be inflated.
 
@@ -169,3 +164,22 @@ class BodyLimit:
         if length.isdecimal() and int(length) > self.limit_octets:
             return RequestTooLargeError(limit_octets=self.limit_octets)
         return None
+
+
+class HeadAsGet:
+    """Answers HEAD as GET, without the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, as GET if it is HEAD."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def behead(message: Message) -> None:
+            await send(message if "body" not in message else {**message, "body": b""})
+
+        scope["method"] = "GET"
+        await self.app(scope, receive, behead)

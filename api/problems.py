@@ -30,6 +30,7 @@ from api.validation import field_errors
 from mss.errors import (
     DomainNotTrustedError,
     InvalidRequestError,
+    MailboxFullError,
     MessageRefusedError,
     MSSError,
     NotAuthenticatedError,
@@ -76,6 +77,7 @@ STATUSES: Final[dict[str, int]] = {
     "store-full": 503,
     "store-unavailable": 503,
     "trust-list-missing": 503,
+    "mailbox-full": 507,
 }
 
 RETRY_AFTER_SECONDS: Final = 30
@@ -200,7 +202,7 @@ def _errors_of(error: MSSError) -> list[InvalidField] | None:
 def _recipient_of(error: MSSError) -> str | None:
     """Name the recipient that is to blame, which is nothing new to the sender who wrote it."""
     match error:
-        case RecipientUnknownError() | ProtectionImpossibleError():
+        case RecipientUnknownError() | MailboxFullError() | ProtectionImpossibleError():
             return error.address
         case _:
             return None

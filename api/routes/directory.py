@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api import directory_presentation as presentation
 from api.answers import problems
 from api.auth import authenticate
-from api.context import LookupDep
+from api.context import LookupDep, RPPSPath
 from api.errors import CursorExpiredError, FieldError, InvalidFieldsError
 from api.paging import link_next
 from api.schemas.directory import DirectoryFilter, DirectoryItem, DirectoryPage
@@ -33,9 +33,7 @@ async def search_directory(
 
 
 @router.get("/practitioners/{rpps}", responses=problems(404))
-async def get_practitioner(
-    rpps: Annotated[str, Path(description="RPPS number, 11 digits.")], lookup: LookupDep
-) -> DirectoryItem:
+async def get_practitioner(rpps: RPPSPath, lookup: LookupDep) -> DirectoryItem:
     """Describe one professional, with the mailboxes to write to."""
     hit = await lookup.find_practitioner(rpps)
     if hit is None:
