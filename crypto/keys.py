@@ -245,8 +245,8 @@ def _check_pair(certificate: Certificate, key: PrivateKey) -> None:
     if not _belongs(certificate, key):
         raise KeySyntaxError("certificate-of-another-key")
     if isinstance(key, rsa.RSAPrivateKey):
-        # The public half may match while the private half is damaged; a bad CRT value would
-        # even leak the key with its first signature.
+        # The public half may match while the private half is damaged, and a wrong signature may
+        # give the key away.
         probe = b"self-check"
         try:
             signature = key.sign(probe, padding.PKCS1v15(), hashes.SHA256())

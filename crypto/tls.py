@@ -17,7 +17,7 @@ Sources
 
 import ssl
 from os import PathLike
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from crypto.certificates import Certificate, parse_certificate, parse_certificates
 from crypto.errors import KeySyntaxError, UntrustedError
@@ -33,8 +33,8 @@ Path = str | PathLike[str]
 class TlsEndpoint(Protocol):
     """What `ssl.SSLObject` and `ssl.SSLSocket` have in common for us."""
 
-    def getpeercert(self, binary_form: bool = ...) -> object:  # noqa: FBT001 (name of ssl)
-        """Return the certificate of the other side."""
+    def getpeercert(self, binary_form: Literal[True], /) -> bytes | None:
+        """Return the certificate of the other side in DER, or None."""
 
 
 def server_context(
@@ -104,8 +104,8 @@ def peer_certificate(endpoint: TlsEndpoint) -> Certificate:
         UntrustedError: The other side showed none.
         CertificateSyntaxError: OpenSSL read it, and we do not.
     """
-    octets = endpoint.getpeercert(binary_form=True)
-    if not isinstance(octets, bytes):
+    octets = endpoint.getpeercert(True)
+    if octets is None:
         raise UntrustedError("certificate-missing")
     return parse_certificate(octets)
 

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ def peer_store() -> TrustStore:
     return TrustStore([root], [intermediate])
 
 
+@cache
 def holder(folder: Path, key: str, certificate: str) -> SoftwareKeyHolder:
     return load_key_holder((folder / key).read_bytes(), (folder / certificate).read_bytes())
 

@@ -441,7 +441,7 @@ def test_an_unknown_critical_extension_refuses() -> None:
     assert reason_of(leaf) == "unknown-critical-extension"
 
 
-@pytest.mark.parametrize("key", ["p256", "p384", "rsa2048"])
+@pytest.mark.parametrize("key", ["p384", pytest.param("rsa2048", marks=pytest.mark.slow)])
 def test_authorities_of_each_kind_of_key_validate(key: str) -> None:
     """RSA is what IGC-Santé has today."""
     pki = make_pki(key=key)
