@@ -264,7 +264,7 @@ def delete_deposits(
 
 
 def _named(table: Any) -> list[Any]:  # noqa: ANN401 -- columns of any table
-    return [column.label(f"message_{column.name}") for column in table.c]
+    return [column.label(f"its_{column.name}") for column in table.c]
 
 
 def _mailbox(row: Row[Any]) -> Mailbox:
@@ -296,4 +296,4 @@ def _deposit(row: Row[Any]) -> Deposit:
 
 
 def _listed(row: Row[Any]) -> Listed:
-    return Listed(deposit=_deposit(row), message=message_of(row, prefix="message_"))
+    return Listed(deposit=_deposit(row), message=message_of(row, prefix="its_"))
