@@ -108,6 +108,7 @@ REPLIES: Final[dict[str, tuple[int, str]]] = {
     "internal": (451, "4.3.0"),
     "settings-invalid": (451, "4.3.5"),
     "store-full": (452, "4.3.1"),
+    "mailbox-full": (452, "4.2.2"),
     "store-unavailable": (451, "4.3.0"),
     "message-too-large": (552, "5.3.4"),
     "too-many-recipients": (452, "4.5.3"),

@@ -1,4 +1,4 @@
-"""The two kinds of SMTP door over real sockets and real TLS: what is allowed, and in which words."""
+"""The two kinds of SMTP door over real sockets and TLS: what is allowed, in which words."""
 
 import asyncio
 import base64
@@ -328,7 +328,7 @@ async def test_delivery_wishes_reach_the_envelope(peer: Wire, services: FakeServ
 async def test_a_message_that_is_not_accepted_leaves_the_connection_usable(
     peer: Wire, services: FakeServices, error: Exception, code: int, status: str
 ) -> None:
-    """Our own trouble is temporary, so that no mail is lost; the next message is as good as ever."""
+    """Our own trouble is temporary, so that no mail is lost; and the next message goes through."""
     services.acceptance.error = error
     await begin_mail(peer)
     await peer.send(stuffed(a_letter()))
@@ -450,11 +450,9 @@ async def test_a_failed_login_never_says_why(guest: Wire, response: str) -> None
     """An unknown name and a wrong password look the same."""
     reply = await guest.ask(f"AUTH PLAIN {response}")
 
-    assert (reply.code, reply.text) == (
-        535,
-        "5.7.8 The credentials are missing or not valid. Log in again, or ask the administrator"
-        " for a new token. (not-authenticated)",
-    )
+    assert (reply.code, reply.status) == (535, "5.7.8")
+    assert reply.text.startswith("5.7.8 The credentials are missing or not valid.")
+    assert reply.text.endswith("(not-authenticated)")
 
 
 @pytest.mark.parametrize(
@@ -594,8 +592,7 @@ async def test_a_client_that_leaves_during_the_commit_loses_only_the_reply(
     await asyncio.sleep(0)
     services.acceptance.gate.set()
     async with asyncio.timeout(5):
-        while not services.acceptance.accepted:
-            await asyncio.sleep(0)
+        await services.acceptance.done.wait()
 
     assert len(services.acceptance.accepted) == 1
 
@@ -647,6 +644,6 @@ async def test_an_address_in_use_is_a_settings_error(
     listen = services.settings.listen.model_copy(update={"mx": f"127.0.0.1:{doors.mx_port}"})
     services.settings = services.settings.model_copy(update={"listen": listen})
 
-    with pytest.raises(SettingsError, match="listen.mx"):
+    with pytest.raises(SettingsError, match=r"listen\.mx"):
         async with open_smtp_doors(services):
             pass

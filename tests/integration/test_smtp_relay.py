@@ -259,7 +259,7 @@ async def test_what_the_name_service_says_decides(
 
 
 async def test_a_host_without_starttls_gets_no_letter(peer: Peer, scene: Scene) -> None:
-    """Somebody on the line may have stripped it (CVE-2016-0772): later, or never, in clear never."""
+    """Somebody on the line may have stripped it (CVE-2016-0772): later, never in clear."""
     peer.offers_tls = False
     relay = await scene(peer)
 
@@ -288,7 +288,7 @@ async def test_a_refused_starttls_gets_no_letter(peer: Peer, scene: Scene) -> No
 async def test_replies_injected_after_starttls_end_the_session(
     peer: Peer, scene: Scene, chatter: bytes
 ) -> None:
-    """They were written in clear, to be believed inside TLS (the response side of CVE-2011-0411)."""
+    """They were written in clear, to be believed inside TLS (CVE-2011-0411 the other way)."""
     peer.chatter = chatter
     relay = await scene(peer)
 

@@ -1,8 +1,8 @@
 """A scripted remote operator on a loopback socket, polite or hostile.
 
-A *place* is a moment of the conversation: `greeting`, a verb, `EHLO-TLS` (the EHLO inside TLS), `354`
-(in the middle of the message) or `message` (after its end). At each place the peer answers from
-`answers`, or politely; it may hang up (`drops_at`) or say nothing (`sleeps_at`).
+A *place* is a moment of the conversation: `greeting`, a verb, `EHLO-TLS` (the EHLO inside TLS),
+`354` (in the middle of the message) or `message` (after its end). At each place the peer answers
+from `answers`, or politely; it may hang up (`drops_at`) or say nothing (`sleeps_at`).
 """
 
 import asyncio

@@ -57,6 +57,7 @@ class FakeAcceptance:
     error: Exception | None = None
     gate: asyncio.Event | None = None
     waiting: asyncio.Event = field(default_factory=asyncio.Event)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
     local: frozenset[str] = frozenset({DOCTOR, COLLEAGUE})
 
     async def check_sender(self, principal: Principal, sender: MailAddress | None) -> None:
@@ -89,6 +90,7 @@ class FakeAcceptance:
         if self.error is not None:
             raise self.error
         self.accepted.append(submission)
+        self.done.set()
         return Accepted(
             message_id=f"m{len(self.accepted)}",
             internet_message_id="<x@example.org>",
