@@ -239,6 +239,22 @@ def test_the_old_directory_answers_until_the_swap(empty: Connection, tmp_path: P
     assert len(seen) >= 4
 
 
+def test_others_may_write_between_two_batches(empty: Connection, tmp_path: Path) -> None:
+    """SQLite has one writer; mail must not wait for the directory."""
+    load(empty, write_snapshot(tmp_path))
+    write_snapshot(tmp_path, stamp=NEXT_STAMP)
+    written: list[bool] = []
+
+    def write(stage: str, _done: int, _total: int) -> None:
+        with empty.engine.begin() as other:
+            written.append(publish(other, ANNE_MAIL, stage.encode()).is_new)
+
+    index_sql.import_snapshot(empty, tmp_path, at=AT, progress=write)
+
+    assert written == [True] * 4
+    assert len(index_sql.find_certificates(empty, ANNE_MAIL)) == 4
+
+
 def test_what_a_crash_left_is_thrown_away_by_the_next_import(
     empty: Connection, tmp_path: Path
 ) -> None:
