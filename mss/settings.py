@@ -1,8 +1,8 @@
 """What an administrator may set, and what each setting means.
 
-One TOML file (`mss.toml` in the home) overridden by `MSS_…` variables, section and key joined by two
-underscores: `MSS_LISTEN__MX=0.0.0.0:25`. Read once, frozen; each part of the server receives its own
-section. docs/settings.md is generated from this file.
+One TOML file (`mss.toml` in the home) overridden by `MSS_…` variables, section and key joined by
+two underscores: `MSS_LISTEN__MX=0.0.0.0:25`. Read once, frozen; each part of the server receives
+its own section. docs/settings.md is generated from this file.
 
 Units
     Sizes in octets, durations in seconds, instants never.
@@ -246,11 +246,11 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 -- the library calls it by these names
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let variables override the file, which arrives as the initial values."""
         return env_settings, init_settings

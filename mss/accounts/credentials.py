@@ -20,7 +20,7 @@ from mss.store import accounts as rows
 from mss.store import audit, mailboxes
 from mss.store.engine import Connection, Database
 
-TOKEN_PREFIX = "mss"  # noqa: S105 -- makes leaked tokens easy to find, and is no secret
+TOKEN_PREFIX = "mss"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class Accounts:
             ConflictError: The name is taken.
             InvalidRequestError: The name cannot be one.
         """
-        if not name.isprintable() or not name.strip() or len(name) > 254:  # noqa: PLR2004
+        if not name.isprintable() or not name.strip() or len(name) > 254:
             raise InvalidRequestError(field="name", reason="not a name")
         account = rows.Account(
             id=self.clock.new_id(),

@@ -5,6 +5,7 @@ the block ends everything is closed in the opposite order. The type checker hold
 the Protocols of `mss/ports.py` here.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from mss.mailboxes.lifecycle import Mailboxes
 from mss.mailboxes.lookup import DirectoryLookup
 from mss.mailboxes.reading import Reading
 from mss.mailboxes.tracking import TrackingDesk
+from mss.mime.addresses import NamedAddress
 from mss.pipeline.accept import Acceptance
 from mss.pipeline.commit import Committer
 from mss.pipeline.deliver import Delivering
@@ -143,6 +145,7 @@ async def open_operator(
                 clock=desk.clock,
                 chain=desk.accounts.chain,
                 expires_after=timedelta(seconds=settings.queue.expires_after),
+                awake=asyncio.Event(),
             ),
             clock=desk.clock,
             limits=settings.limits,
@@ -185,6 +188,7 @@ def _assemble(desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay
             clock=clock,
             limits=acceptance.mime_limits,
             chain=chain,
+            awake=acceptance.committer.awake,
         ),
         tracking=TrackingDesk(database=database),
         trust=desk.trust,
@@ -197,7 +201,10 @@ def _assemble(desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay
             acceptance=acceptance,
             clock=clock,
             host_name=settings.host_name,
-            postmaster=MailAddress.parse(f"postmaster@{settings.domains[0]}"),
+            postmaster=NamedAddress(
+                address=MailAddress.parse(f"postmaster@{settings.domains[0]}"),
+                display_name=settings.operator_name or settings.host_name,
+            ),
         ),
         schedule=Schedule(
             clock=clock,
@@ -206,11 +213,11 @@ def _assemble(desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay
                 blobs=blobs,
                 trust=desk.trust,
                 clock=clock,
-                retention=settings.retention,
+                settings=settings,
             ).table(),
         ),
         settings=settings.queue,
-        clock=clock,
+        awake=acceptance.committer.awake,
     )
     return Operator(services=services, worker=worker, database=database, blobs=blobs)
 

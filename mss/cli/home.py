@@ -13,7 +13,7 @@ Shapes
 
 import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import orjson
@@ -34,6 +34,7 @@ TLS = f"{KEYS}/tls"
 ANCHORS = "trust/anchors.pem"
 INTERMEDIATES = "trust/intermediates.pem"
 CRLS = "trust/crls"
+CRL_VALID_FOR = timedelta(days=365)  # nobody renews the lists of an authority made for a trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +90,8 @@ def install_identity(
     write_private(home / ANCHORS, authority.anchors_pem.encode())
     issuers = "".join(one.pem for one in authority.intermediates)
     write_private(home / INTERMEDIATES, issuers.encode())
-    for number, crl in enumerate(authority.crls(at)):
-        write_private(home / CRLS / f"{number}.crl", crl)
+    write_private(home / CRLS / "issuing.crl", authority.crl(at, valid_for=CRL_VALID_FOR))
+    write_private(home / CRLS / "root.crl", authority.root_crl(at, valid_for=CRL_VALID_FOR))
     return reading
 
 

@@ -33,7 +33,7 @@ def serve(context: click.Context, only: str) -> None:
     parts = _parts(only)
     configure_logging()
     try:
-        import uvloop  # noqa: PLC0415 -- absent where it does not build; asyncio then does
+        import uvloop
 
         uvloop.run(_serve(settings_of(context), parts, context))
     except ImportError:
@@ -139,8 +139,8 @@ async def _http(config: uvicorn.Config) -> AsyncIterator[int]:
     port = int(sockets[0].getsockname()[1])
     task = asyncio.get_running_loop().create_task(server.serve(sockets=sockets))
     try:
-        while not server.started and not task.done():
-            await asyncio.sleep(0.01)
+        while not (server.started or task.done()):
+            await asyncio.wait({task}, timeout=0.01)
         yield port
     finally:
         server.should_exit = True

@@ -25,9 +25,11 @@ def trust() -> None:
 def load(context: click.Context, path: Path, *, force: bool) -> None:
     """Judge the signed trust list at PATH and put it in force."""
 
+    octets = path.read_bytes()
+
     async def work() -> TrustList:
         async with open_desk(settings_of(context)) as desk:
-            return await desk.trust.load(path.read_bytes(), source=path.name, is_forced=force)
+            return await desk.trust.load(octets, source=path.name, is_forced=force)
 
     fresh = run(work())
     facts = {

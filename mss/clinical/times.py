@@ -42,7 +42,12 @@ class HL7Time:
     def instant(self) -> datetime | None:
         """The aware UTC instant, if the text says both a time of day and an offset."""
         local = self._local()
-        return local.astimezone(UTC) if local is not None and local.tzinfo is not None else None
+        if local is None or local.tzinfo is None:
+            return None
+        try:
+            return local.astimezone(UTC)
+        except OverflowError:  # the first or the last hours of the calendar
+            return None
 
     @property
     def local(self) -> datetime | None:
@@ -60,7 +65,8 @@ class HL7Time:
         if match is None or instant is None:
             return match["date"] + (match["time"] or "") if match else self.text
         digits = match["date"] + (match["time"] or "")
-        return instant.strftime(_FORMS[len(digits)])
+        written = "".join(letter for letter in instant.isoformat() if letter.isdigit())
+        return written[: len(digits)]
 
     def _local(self) -> datetime | None:
         match = _TS.fullmatch(self.text)
@@ -69,7 +75,7 @@ class HL7Time:
         digits = match["date"] + (match["time"] or "")
         form = _FORMS.get(len(digits))
         try:
-            moment = datetime.strptime(digits, form or "")  # noqa: DTZ007 (the zone comes next)
+            moment = datetime.strptime(digits, form or "")
             return moment.replace(tzinfo=_zone(match["zone"])) if match["time"] else moment
         except (ValueError, OverflowError):
             return None

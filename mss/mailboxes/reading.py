@@ -68,7 +68,11 @@ class MarkResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """The reader's desk."""
+    """The reader's desk.
+
+    Attributes:
+        awake: Set when a receipt is owed, so that the worker of this process looks at once.
+    """
 
     database: Database
     blobs: BlobStore
@@ -76,6 +80,7 @@ class Reading:
     clock: Clock
     limits: MimeLimits
     chain: str
+    awake: asyncio.Event
 
     async def list_mailboxes(self, principal: AccountPrincipal) -> tuple[MailboxView, ...]:
         """List the mailboxes that an identity may open."""
@@ -188,8 +193,7 @@ class Reading:
     ) -> tuple[MarkResult, ...]:
         """Change flags or folder of messages, or take them out; each has its own result.
 
-        Args:
-            receipt: Send the read receipt that the author asked for, once, as the message is read.
+        With *receipt*, the read receipt that the author asked for is sent, once.
         """
 
         def change(connection: Connection) -> tuple[MarkResult, ...]:
@@ -200,7 +204,10 @@ class Reading:
                 for one in dict.fromkeys(message_ids)
             )
 
-        return await self.database.write(change)
+        results = await self.database.write(change)
+        if receipt:
+            self.awake.set()
+        return results
 
     def opened(self, row: MessageRow) -> StoredMessage:
         """Open the sealed facts of a row."""
@@ -344,6 +351,6 @@ def _view(connection: Connection, box: Mailbox, rights: frozenset[Right]) -> Mai
 def _parse_cursor(cursor: str | None) -> int | None:
     if cursor is None:
         return None
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):  # noqa: PLR2004
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
         raise InvalidRequestError(field="cursor", reason="not a cursor of this list")
     return int(cursor)

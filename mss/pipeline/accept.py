@@ -9,21 +9,29 @@ Errors
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from directory.address import MailAddress
 from mss.clock import Clock
-from mss.errors import MessageRefusedError, TooManyRecipientsError
+from mss.errors import (
+    MessageRefusedError,
+    MSSError,
+    StoreFullError,
+    StoreUnavailableError,
+    TooManyRecipientsError,
+)
 from mss.mime import entity, reports
 from mss.mime.addresses import NamedAddress
 from mss.mime.errors import MessageSyntaxError
 from mss.mime.headers import build_date, build_message_ids
 from mss.mime.limits import MimeLimits
 from mss.mime.parse import ParsedMessage, parse_message
+from mss.model.audit import AuditEvent, AuditName
 from mss.model.message import Origin, Participant, PartSummary, Summary
 from mss.model.principal import Principal
-from mss.pipeline.commit import Also, Committer, Ready
+from mss.pipeline.commit import Also, Committer, Ready, actor_of
 from mss.pipeline.identify import check_author, check_sender, identify
 from mss.pipeline.protect import Protection, aside
 from mss.pipeline.route import Router
@@ -37,6 +45,7 @@ from mss.pipeline.submission import (
 )
 from mss.pipeline.trace import received_field
 from mss.settings import LimitSettings
+from mss.store import audit
 
 SIGNATURE_TYPES = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
 
@@ -70,6 +79,13 @@ class Acceptance:
         Raises:
             MSSError: The message is not accepted, and nothing of it was kept.
         """
+        try:
+            return await self._accept(submission, also)
+        except MSSError as error:
+            await self._note_refusal(submission, error)
+            raise
+
+    async def _accept(self, submission: Submission, also: Also | None) -> Accepted:
         message = await aside(len(submission.raw), parse_message, submission.raw, self.mime_limits)
         identify(submission, message)
         repeat = await self.committer.find_repeat(submission)
@@ -78,6 +94,33 @@ class Acceptance:
         routes = reachable(submission.routes or await self._ask_routes(submission))
         ready = await self._prepare(submission, message, routes)
         return await self.committer.commit(ready, also=also)
+
+    async def note_peer_refusal(self, error: MSSError, *, subject: str, host: str) -> None:
+        """Write into the journal that an operator was turned away at the door."""
+        facts = (("code", error.code), ("reason", reason_of(error)), ("host", host))
+        await self._note(
+            AuditEvent(name=AuditName.PEER_REFUSED, actor=f"peer:{subject}", facts=facts)
+        )
+
+    async def _note_refusal(self, submission: Submission, error: MSSError) -> None:
+        sender = submission.envelope.sender
+        facts = (
+            ("code", error.code),
+            ("reason", reason_of(error)),
+            ("origin", submission.origin.value),
+            ("sender-domain", str(sender.domain) if sender else ""),
+            ("size", str(len(submission.raw))),
+        )
+        actor = actor_of(submission.principal)
+        await self._note(AuditEvent(name=AuditName.MESSAGE_REFUSED, actor=actor, facts=facts))
+
+    async def _note(self, event: AuditEvent) -> None:
+        """Append to the journal; a store that is full or away must not hide the refusal itself."""
+        committer, now = self.committer, self.clock.now()
+        with suppress(StoreFullError, StoreUnavailableError):
+            await committer.database.write(
+                lambda c: audit.append(c, event, chain=committer.chain, at=now)
+            )
 
     @property
     def mime_limits(self) -> MimeLimits:
@@ -107,10 +150,13 @@ class Acceptance:
         internet_message_id = message.internet_message_id or self._new_message_id()
         raw = self._traced(submission)
         if submission.origin is not Origin.PEER:
-            raw = completed(raw, message, internet_message_id, at=self.clock.now())
+            now = self.clock.now()
+            raw = completed(raw, message, internet_message_id, at=now)
+            message = replace(message, date=message.date or now)
         opened = await self.protection.open(raw, submission.principal)
-        kept = await aside(len(opened.kept), parse_message, opened.kept, self.mime_limits)
+        kept = message
         if submission.origin is Origin.PEER:
+            kept = await aside(len(opened.kept), parse_message, opened.kept, self.mime_limits)
             check_author(submission.principal, sender=submission.envelope.sender, message=kept)
         relayed = [one for one in routes if isinstance(one, RelayRoute)]
         leaving = await self.protection.protect(raw, relayed) if relayed else {}
@@ -135,10 +181,20 @@ class Acceptance:
             trace_id=self.clock.new_id(),
             at=self.clock.now(),
         )
-        return entity.prepend_fields(submission.raw, [field])
+        if submission.origin is not Origin.PEER:
+            return entity.prepend_fields(submission.raw, [field])
+        # Final delivery is ours: Return-Path is the envelope sender's, whatever came along.
+        path = (b"Return-Path", f" <{submission.envelope.sender or ''}>".encode("ascii"))
+        raw = entity.without_fields(submission.raw, ["Return-Path"])
+        return entity.prepend_fields(raw, [path, field])
 
     def _new_message_id(self) -> str:
         return f"<{self.clock.new_id()}@{self.host_name}>"
+
+
+def reason_of(error: MSSError) -> str:
+    """Give the finer kebab-case reason of an error, if it has one; never a value of the message."""
+    return str(getattr(error, "reason", ""))
 
 
 def reachable(routes: Sequence[Route]) -> tuple[LocalRoute | RelayRoute, ...]:

@@ -62,7 +62,12 @@ class _RepeatError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committer:
-    """Writes what is ready."""
+    """Writes what is ready.
+
+    Attributes:
+        chain: Name of this process's chain in the journal.
+        awake: Set when something was queued, so that the worker of this process looks at once.
+    """
 
     database: Database
     blobs: BlobStore
@@ -70,6 +75,7 @@ class Committer:
     clock: Clock
     chain: str
     expires_after: timedelta
+    awake: asyncio.Event
 
     async def find_repeat(self, submission: Submission) -> Accepted | None:
         """Find the message that these very octets became before, if every recipient has it."""
@@ -98,7 +104,16 @@ class Committer:
         except Exception:
             await self._forget(refs)
             raise
-        return await self.accepted(message_id, is_repeat=False)
+        self.awake.set()
+        return Accepted(
+            message_id=message_id,
+            internet_message_id=ready.internet_message_id,
+            accepted_at=at,
+            deliveries=tuple(
+                AcceptedDelivery(recipient=str(one.address), state=state_of(one).value)
+                for one in ready.routes
+            ),
+        )
 
     async def _store_bodies(self, ready: Ready) -> dict[bytes, str]:
         """Make every distinct body durable; they share their syncs."""
@@ -209,7 +224,7 @@ class _Writing:
         connection: Connection,
         route: LocalRoute | RelayRoute,
         recipient: Recipient,
-        is_matched: bool,  # noqa: FBT001 -- private, and named where it is passed
+        is_matched: bool,
     ) -> None:
         is_local = isinstance(route, LocalRoute)
         delivery_id = self.committer.clock.new_id()
@@ -223,7 +238,7 @@ class _Writing:
                 recipient_key=route.address.key,
                 domain=str(route.address.domain),
                 route=deliveries.LOCAL if is_local else deliveries.RELAY,
-                state=DeliveryState.DELIVERED if is_local else DeliveryState.QUEUED,
+                state=state_of(route),
                 at=self.at,
                 expires_at=None if is_local else self.at + self.committer.expires_after,
                 blob_ref=None if leaving is None else self.refs[leaving],
@@ -293,6 +308,11 @@ class _Writing:
                 ("verdict", self.ready.security.verdict.value),
             ),
         )
+
+
+def state_of(route: LocalRoute | RelayRoute) -> DeliveryState:
+    """Tell in which state a delivery begins: what is ours is deposited with the message."""
+    return DeliveryState.DELIVERED if isinstance(route, LocalRoute) else DeliveryState.QUEUED
 
 
 def acceptance_keys(submission: Submission) -> dict[str, str]:

@@ -162,9 +162,9 @@ class Delivering:
         """Tell the sender once that a letter is late, if they want to know."""
         age = now - delivery.queued_at
         is_late = age >= timedelta(seconds=self.settings.delayed_after)
-        if is_late and Notify.DELAY in delivery.notify:
-            if deliveries.tell_delay(connection, delivery.id):
-                self._owe(connection, NoticeKind.DELAYED, delivery, now)
+        is_wanted = is_late and Notify.DELAY in delivery.notify
+        if is_wanted and deliveries.tell_delay(connection, delivery.id):
+            self._owe(connection, NoticeKind.DELAYED, delivery, now)
 
     def _failed(
         self, connection: Connection, delivery: Delivery, *, code: str, detail: str, now: datetime

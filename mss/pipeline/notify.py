@@ -66,7 +66,7 @@ class Notifier:
     acceptance: Acceptance
     clock: Clock
     host_name: str
-    postmaster: MailAddress
+    postmaster: NamedAddress
 
     async def claim(self, *, limit: int) -> list[Notice]:
         """Take notices that are due."""
@@ -137,7 +137,7 @@ class Notifier:
         raw = build_dsn(
             report,
             original=original,
-            author=NamedAddress(address=self.postmaster, display_name="Postmaster"),
+            author=self.postmaster,
             to=to,
             message_id=self._message_id(),
             at=at,

@@ -80,7 +80,7 @@ class Protection:
         do, so that none learns of the others from the list of keys.
 
         Raises:
-            ProtectionImpossibleError: No valid certificate for a recipient, and the policy wants one.
+            ProtectionImpossibleError: There is no valid certificate, and the policy wants one.
         """
         groups: dict[tuple[str, bool], list[tuple[RelayRoute, Certificate | None]]] = {}
         for route in routes:
@@ -130,7 +130,7 @@ class Protection:
         return _bound(opened.security, binding)
 
     async def _find_certificate(self, address: MailAddress) -> Certificate | None:
-        """Find a certificate that we may encrypt for this mailbox with: published, and valid now."""
+        """Find a certificate to encrypt for this mailbox with: published, and valid now."""
         published = await self.database.read(lambda c: index_sql.find_certificates(c, address))
         for der in published:
             certificate = self._valid_certificate(der)
@@ -240,7 +240,7 @@ class Protection:
         peer: str,
         error: CryptoError,
     ) -> Opened:
-        """Refuse a signature that does not match, or keep the message marked, as the policy says."""
+        """Refuse a signature that does not match, or keep the message marked: by policy."""
         reason = f"{error.code}:{getattr(error, 'reason', '')}"
         if self.settings.broken_signature == "refuse":
             raise MessageRefusedError(reason=error.code) from error

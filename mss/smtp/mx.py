@@ -49,9 +49,9 @@ class PeerRules:
 
     async def authenticate(
         self,
-        credentials: Credentials,  # noqa: ARG002 -- as the Protocol names it
+        credentials: Credentials,
         *,
-        host: str,  # noqa: ARG002
+        host: str,
     ) -> AccountPrincipal:
         """Refuse: no account is of any use here."""
         raise NotAuthenticatedError

@@ -70,7 +70,7 @@ class PeerReply:
         return f"{self.code} {' '.join(self.lines)}"[:MAX_DETAIL]
 
 
-class HostFault(Exception):  # noqa: N818 -- the host's, not ours
+class HostFault(Exception):
     """The host, or the way to it, failed; it has not taken responsibility."""
 
     def __init__(self, code: str, detail: str = "") -> None:

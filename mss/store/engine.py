@@ -3,11 +3,11 @@
 `Database.read` answers a question; `Database.write` makes a change and returns when it is durable.
 Both take a plain function of one `Connection`.
 
-SQLite (the embedded default; WAL, `synchronous=FULL`, foreign keys on): reads run in place, in the
-event loop: a list of 50 takes about a quarter of a millisecond, ten times less than through a thread
-per statement. Changes go to one writer thread that takes whatever has arrived, runs each inside a
-savepoint of ONE transaction, and answers them all after ONE commit: the cost of a sync is shared by
-everybody who waits for it, and a change that fails undoes only itself.
+SQLite (the embedded default; WAL, `synchronous=FULL`, foreign keys on): reads run in place, in
+the event loop, which costs much less than a thread per statement. Changes go to one writer thread
+that takes whatever has arrived, runs each inside a savepoint of ONE transaction, and answers them
+all after ONE commit: the cost of a sync is shared by everybody who waits for it, and a change that
+fails undoes only itself.
 
 PostgreSQL: the function runs in one of a few threads; the server groups commits by itself.
 
@@ -29,7 +29,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection as Connection  # noqa: PLC0414 -- the layers above name it
+from sqlalchemy import Connection as Connection
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
@@ -107,7 +107,7 @@ def _sqlite_engine(path: str, *, threads: bool) -> Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, record: object) -> None:  # noqa: ANN401 -- the driver's own
+    def _prepare(connection: Any, record: object) -> None:
         del record
         connection.isolation_level = None  # transactions are begun below, never by the driver
         cursor = connection.cursor()
@@ -235,7 +235,7 @@ class SqliteDatabase(Database):
                 with connection.begin():
                     for change in group:
                         self._run(change, connection)
-        except BaseException as error:  # noqa: BLE001 -- handed to those who wait, who raise it
+        except BaseException as error:
             for change in group:
                 change.error = change.error or error
 
@@ -249,7 +249,7 @@ class SqliteDatabase(Database):
             savepoint.commit()
         except StoreFullError:
             raise  # SQLite may have rolled everything back: the group fails as one
-        except Exception as error:  # noqa: BLE001 -- handed to who waits for it
+        except Exception as error:
             change.error = error
             savepoint.rollback()
 

@@ -113,7 +113,7 @@ def find_message(connection: Connection, message_id: str) -> MessageRow | None:
 
 
 def find_by_internet_id(connection: Connection, internet_message_id: str) -> list[MessageRow]:
-    """Find the messages that carry a Message-ID (anybody may write any, so several are possible)."""
+    """Find the messages that carry a Message-ID (anybody may write any, so there may be some)."""
     rows = connection.execute(
         select(message)
         .where(message.c.internet_message_id == internet_message_id)
@@ -156,9 +156,9 @@ def move_blob(connection: Connection, old_ref: str, new_ref: str) -> bool:
 
 
 def delete_unreferenced(connection: Connection, message_id: str) -> str | None:
-    """Delete a message that no mailbox and no unfinished delivery needs; return its blob's reference.
+    """Delete a message that nobody needs any more; return its blob's reference.
 
-    The row of a message that was submitted here stays, as its sender may still ask what became of it.
+    The row of a message that was submitted here stays: its sender may still ask what became of it.
     """
     deposits = select(func.count()).where(deposit.c.message_id == message_id)
     deliveries = select(func.count()).where(delivery.c.message_id == message_id)
@@ -219,5 +219,5 @@ def forget_old(connection: Connection, *, duplicates: datetime, idempotent: date
 
 def message_of(row: Row[Any], *, prefix: str = "") -> MessageRow:
     """Read a message out of a result row whose message columns carry *prefix*."""
-    values = {name: row._mapping[prefix + name] for name in _COLUMNS}  # noqa: SLF001 -- documented
+    values = {name: row._mapping[prefix + name] for name in _COLUMNS}
     return MessageRow(**{**values, "origin": Origin(values["origin"])})

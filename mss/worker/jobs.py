@@ -1,5 +1,6 @@
 """The periodic jobs: what each does, and how often."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,10 +9,10 @@ from mss.blobs.compaction import Compactable
 from mss.blobs.sweep import sweep
 from mss.clock import Clock
 from mss.ports import BlobStore
-from mss.settings import RetentionSettings
+from mss.settings import Settings
 from mss.store import messages
 from mss.store.engine import Database
-from mss.trust_space import TrustSpace
+from mss.trust_space import TrustSpace, load_trust_store
 from mss.worker.schedule import Job
 
 ORPHAN_AGE = timedelta(hours=1)  # far longer than any acceptance lasts
@@ -25,21 +26,26 @@ class Jobs:
     blobs: BlobStore
     trust: TrustSpace
     clock: Clock
-    retention: RetentionSettings
+    settings: Settings
 
     def table(self) -> tuple[Job, ...]:
         """List every job."""
         return (
             Job(name="trust-list", every=timedelta(seconds=30), run=self.trust.refresh),
+            Job(name="anchors", every=timedelta(minutes=5), run=self._reload_anchors),
             Job(name="forget", every=timedelta(hours=1), run=self._forget),
             Job(name="sweep", every=timedelta(hours=6), run=self._sweep),
         )
 
+    async def _reload_anchors(self) -> None:
+        """Take up anchors and revocation lists that were renewed in the home."""
+        self.trust.store = await asyncio.to_thread(load_trust_store, self.settings)
+
     async def _forget(self) -> None:
         """Forget repeats and idempotency keys that are old enough."""
         now = self.clock.now()
-        duplicates = now - timedelta(seconds=self.retention.duplicates)
-        idempotent = now - timedelta(seconds=self.retention.idempotency)
+        duplicates = now - timedelta(seconds=self.settings.retention.duplicates)
+        idempotent = now - timedelta(seconds=self.settings.retention.idempotency)
         await self.database.write(
             lambda c: messages.forget_old(c, duplicates=duplicates, idempotent=idempotent)
         )

@@ -13,7 +13,6 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from mss.clock import Clock
 from mss.errors import MSSError
 from mss.model.delivery import Delivery
 from mss.pipeline.deliver import Delivering
@@ -27,33 +26,32 @@ _log = logging.getLogger("mss.worker")
 
 @dataclass(slots=True, kw_only=True)
 class Worker:
-    """Runs until cancelled or told to stop."""
+    """Runs until cancelled or told to stop.
+
+    Attributes:
+        awake: Set by whoever queues something in this process.
+    """
 
     delivering: Delivering
     notifier: Notifier
     schedule: Schedule
     settings: QueueSettings
-    clock: Clock
+    awake: asyncio.Event
     _under_way: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _domains: Counter[str] = field(default_factory=Counter, init=False)
-    _awake: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _stopping: bool = field(default=False, init=False)
-
-    def wake(self) -> None:
-        """Look at the queue now: something was queued."""
-        self._awake.set()
 
     def stop(self) -> None:
         """Finish what is under way and return from `run`."""
         self._stopping = True
-        self._awake.set()
+        self.awake.set()
 
     async def run(self) -> None:
         """Work until stopped."""
         try:
             async with asyncio.TaskGroup() as group:
                 while not self._stopping:
-                    self._awake.clear()
+                    self.awake.clear()
                     busy = await self._turn(group)
                     if not busy and not self._stopping:
                         await self._rest()
@@ -106,7 +104,7 @@ class Worker:
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
-        self._awake.set()
+        self.awake.set()
 
     async def _deliver(self, delivery: Delivery) -> None:
         try:
@@ -120,7 +118,7 @@ class Worker:
         """Sleep until woken, at most for the pause of the settings."""
         try:
             async with asyncio.timeout(self.settings.poll_seconds):
-                await self._awake.wait()
+                await self.awake.wait()
         except TimeoutError:
             return
 
@@ -144,5 +142,5 @@ async def _guarded(work: Awaitable[None], what: str) -> None:
         await work
     except MSSError as error:
         _log.warning("%s failed: %s", what, error.code)
-    except Exception:
+    except Exception:  # noqa: BLE001 -- whatever it is, other deliveries must go on
         _log.exception("%s failed unexpectedly", what)

@@ -57,7 +57,7 @@ def _make_room(folder: Path) -> None:
 
 def _port_base() -> int:
     text = os.environ.get("MSS_DEMO_PORT_BASE", str(DEFAULT_PORT_BASE))
-    if not text.isdecimal() or not 1024 <= int(text) <= 65500:  # noqa: PLR2004 -- port numbers
+    if not text.isdecimal() or not 1024 <= int(text) <= 65500:
         raise click.UsageError("MSS_DEMO_PORT_BASE must be a port number from 1024 to 65500")
     return int(text)
 

@@ -81,10 +81,10 @@ class HospitalSoftware:
             smtp.login(self.operator.account, self.operator.password)
             smtp.mail(self.operator.mailbox)
             code, text = smtp.rcpt(to)
-            if code >= 400:  # noqa: PLR2004 -- RFC 5321, 4.2.1
+            if code >= 400:
                 return Refusal(code, text.decode())
             code, text = smtp.data(raw)
-            if code >= 400:  # noqa: PLR2004
+            if code >= 400:
                 return Refusal(code, text.decode())
             # "2.0.0 <our identifier> accepted": the word that both sides find in their logs.
             return text.decode().split()[1]

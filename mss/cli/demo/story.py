@@ -165,7 +165,7 @@ def _refuse(hospital: HospitalSoftware, operators: Operators, stage: Stage) -> N
         if not isinstance(answer, Refusal):
             verify(is_so=False, otherwise=f"a letter to {unknown} was accepted")
         else:
-            verify(answer.code == 550, f"the answer was {answer}")  # noqa: PLR2004
+            verify(answer.code == 550, f"the answer was {answer}")
             details.append(f"SMTP {answer.code} {answer.text}")
     outside = "quelqu.un@example.org"
     with stage.step("To a domain outside the trust list: refused at submission") as details:
