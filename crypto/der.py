@@ -105,9 +105,10 @@ class Element(NamedTuple):
         if self.inner is not None:
             return self.inner
         found = []
-        at = self.body
-        while at < self.end:
-            child = _read(self.source, at, self.end, self.depth + 1)
+        source, at, end = self.source, self.body, self.end
+        depth = self.depth + 1
+        while at < end:
+            child = _read(source, at, end, depth)
             found.append(child)
             at = child.after
         return tuple(found)
@@ -132,22 +133,20 @@ def _read(source: _Source, at: int, limit: int, depth: int) -> Element:
         raise DerSyntaxError("too-many-elements")
     if depth > MAX_DEPTH:
         raise DerSyntaxError("too-deep")
-    octets = source.octets
-    if at + 2 > limit:
+    body = at + 2
+    if body > limit:
         raise DerSyntaxError("truncated")
-    tag = octets[at]
+    tag, length = source.octets[at], source.octets[at + 1]
     if tag & 0x1F == 0x1F:
         raise DerSyntaxError("high-tag-number")
-    first = octets[at + 1]
-    if first < 0x80:
-        body, length = at + 2, first
-    elif first == 0x80:
+    if length == 0x80:
         return _read_indefinite(source, tag, at, limit, depth)
-    else:
-        body, length = _long_length(octets, at, limit, first & 0x7F)
-    if body + length > limit:
+    if length > 0x80:
+        body, length = _long_length(source.octets, at, limit, length & 0x7F)
+    end = body + length
+    if end > limit:
         raise DerSyntaxError("truncated")
-    return Element(source, tag, at, body, body + length, body + length, depth, None)
+    return Element(source, tag, at, body, end, end, depth, None)
 
 
 def _long_length(octets: bytes, at: int, limit: int, size: int) -> tuple[int, int]:

@@ -226,11 +226,15 @@ def _key_agree_x25519(
 ) -> bytes:
     one_time = x25519.X25519PrivateKey.generate()
     public = one_time.public_key().public_bytes_raw()
+    try:
+        secret = one_time.exchange(key)
+    except ValueError as error:  # a point of small order gives everybody the same secret
+        raise UnsupportedAlgorithmError("x25519-small-order") from error
     return _key_agree(
         certificate,
         scheme=algorithms.ECDH_HKDF_SHA256,
         originator=der.sequence(der.oid(algorithms.X25519)) + der.bit_string(public),
-        secret=one_time.exchange(key),
+        secret=secret,
         content_key=content_key,
     )
 

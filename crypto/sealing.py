@@ -64,7 +64,7 @@ class Sealer:
         """The key version that new seals have."""
         return self._current
 
-    def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
+    def seal(self, plaintext: bytes | bytearray | memoryview, *, context: bytes) -> bytes:
         """Return *plaintext* encrypted for *context*."""
         header = MAGIC + self._current.to_bytes(4, "big") + urandom(SALT_OCTETS)
         cipher = self._cipher(header, context)

@@ -17,6 +17,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hmac import compare_digest
 from typing import Final
 
@@ -75,24 +76,29 @@ def build(
     is_detached: bool = True,
 ) -> bytes:
     """Return a ContentInfo with a SignedData over *content*, in DER."""
-    scheme = scheme_for(certificate)
-    digest = der.sequence(der.oid(digest_of(scheme)))
-    signature_algorithm = _signature_algorithm(scheme)
-    attributes = _attributes(content, certificate, at, scheme, digest, signature_algorithm)
-    signature = keys.sign(certificate, attributes, scheme)
+    form = _form(certificate)
+    digest = hashlib.new(algorithms.DIGEST_NAMES[digest_of(form.scheme)], content).digest()
+    attributes = sorted(
+        (
+            *form.attributes,
+            _attribute(algorithms.MESSAGE_DIGEST, der.octet_string(digest)),
+            _attribute(algorithms.SIGNING_TIME, der.time(at)),
+        )
+    )
+    signature = keys.sign(certificate, der.encode(der.SET, *attributes), form.scheme)
     signer = der.sequence(
         der.integer(1),
-        der.sequence(certificate.issuer_der, certificate.serial_der),
-        digest,
-        der.encode(der.context(0), *_members(attributes)),
-        signature_algorithm,
+        form.identifier,
+        form.digest,
+        der.encode(der.context(0), *attributes),
+        form.signature_algorithm,
         der.octet_string(signature),
     )
     inside = [] if is_detached else [der.encode(der.context(0), der.octet_string(content))]
     included = dict.fromkeys((certificate, *chain))
     signed = der.sequence(
         der.integer(1),
-        der.encode(der.SET, digest),
+        der.encode(der.SET, form.digest),
         der.sequence(der.oid(algorithms.DATA), *inside),
         der.set_of((each.der for each in included), tag=der.context(0)),
         der.encode(der.SET, signer),
@@ -115,33 +121,41 @@ def scheme_for(certificate: Certificate) -> SignatureScheme:
             raise UnsupportedAlgorithmError(certificate.key_name)
 
 
-def _members(set_octets: bytes) -> list[bytes]:
-    """Return the content of a SET that we have just encoded, for another tag."""
-    return [der.parse(set_octets).content]
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What does not change between the signatures of one certificate."""
+
+    scheme: SignatureScheme
+    digest: bytes
+    signature_algorithm: bytes
+    identifier: bytes
+    attributes: tuple[bytes, ...]
 
 
-def _attributes(
-    content: bytes,
-    certificate: Certificate,
-    at: datetime,
-    scheme: SignatureScheme,
-    digest: bytes,
-    signature_algorithm: bytes,
-) -> bytes:
-    name = algorithms.DIGEST_NAMES[digest_of(scheme)]
-    values = {
-        algorithms.CONTENT_TYPE: der.oid(algorithms.DATA),
-        algorithms.MESSAGE_DIGEST: der.octet_string(hashlib.new(name, content).digest()),
-        algorithms.SIGNING_TIME: der.time(at),
-        algorithms.SIGNING_CERTIFICATE_V2: _signing_certificate(certificate),
-        algorithms.SMIME_CAPABILITIES: _CAPABILITIES,
-        algorithms.CMS_ALGORITHM_PROTECTION: der.sequence(
-            digest, der.encode(der.context(1), der.parse(signature_algorithm).content)
-        ),
-    }
-    return der.set_of(
-        der.sequence(der.oid(oid), der.encode(der.SET, value)) for oid, value in values.items()
+@lru_cache(maxsize=256)
+def _form(certificate: Certificate) -> _Form:
+    scheme = scheme_for(certificate)
+    digest = der.sequence(der.oid(digest_of(scheme)))
+    signature_algorithm = _signature_algorithm(scheme)
+    protection = der.sequence(
+        digest, der.encode(der.context(1), der.parse(signature_algorithm).content)
     )
+    return _Form(
+        scheme=scheme,
+        digest=digest,
+        signature_algorithm=signature_algorithm,
+        identifier=der.sequence(certificate.issuer_der, certificate.serial_der),
+        attributes=(
+            _attribute(algorithms.CONTENT_TYPE, der.oid(algorithms.DATA)),
+            _attribute(algorithms.SIGNING_CERTIFICATE_V2, _signing_certificate(certificate)),
+            _attribute(algorithms.SMIME_CAPABILITIES, _CAPABILITIES),
+            _attribute(algorithms.CMS_ALGORITHM_PROTECTION, protection),
+        ),
+    )
+
+
+def _attribute(oid: str, value: bytes) -> bytes:
+    return der.sequence(der.oid(oid), der.encode(der.SET, value))
 
 
 _CAPABILITIES: Final = der.sequence(

@@ -5,7 +5,7 @@ entities too, without MIME-Version, which belongs to the message around them. Wh
 verified is handed back exactly as it was, to the octet.
 
 Sign first, then encrypt. Without a signature inside, content from a cipher that does not
-authenticate (`Decrypted.is_authenticated` is false) may have been changed by anybody.
+authenticate (`Decrypted.authenticated` is false) may have been changed by anybody.
 
 Errors
     `NotSignedError` and `NotEncryptedError` when the entity does not claim to be so. Then the
@@ -88,22 +88,17 @@ class Decrypted:
 
     Attributes:
         entity: The entity inside, exactly as the sender made it.
-        is_authenticated: The cipher proves that nobody changed it on the way.
+        authenticated: The cipher proves that nobody changed it on the way.
         recipient: The certificate of ours that was named.
         findings: Kebab-case remarks, such as `content-not-authenticated` or `legacy-rsa-pkcs1`.
     """
 
     entity: bytes = field(repr=False)
-    is_authenticated: bool
+    authenticated: bool
     content_algorithm: str
     key_algorithm: str
     recipient: Certificate
     findings: tuple[str, ...]
-
-    @property
-    def authenticated(self) -> bool:
-        """The same as `is_authenticated`."""
-        return self.is_authenticated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,7 +277,7 @@ def decrypt_cms(octets: bytes, *, keys: KeyHolder, only_authenticated: bool = Fa
         raise DecryptionError
     return Decrypted(
         entity=opened.content,
-        is_authenticated=opened.is_authenticated,
+        authenticated=opened.is_authenticated,
         content_algorithm=opened.content_algorithm,
         key_algorithm=opened.key_algorithm,
         recipient=opened.recipient,

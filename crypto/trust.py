@@ -213,7 +213,7 @@ def validate(
 
     Args:
         certificate: The leaf.
-        intermediates: What came along with it: hostile until proven.
+        intermediates: What came along with it, hostile until proven; the first 32 are looked at.
         store: Whom we trust.
         profile: The use and its rules.
         at: Instant to judge at; usually the time of receipt.

@@ -73,6 +73,7 @@ def test_a_stored_text_that_we_did_not_write_is_refused(stored: str) -> None:
         digests.is_password("x", stored)
 
 
+@pytest.mark.slow
 def test_a_very_long_password_is_bounded_work() -> None:
     """And still one of its own."""
     stored = digests.hash_password("a" * 100_000)

@@ -1,6 +1,8 @@
 import secrets
+from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import x25519
 
 from crypto import algorithms, cms, der, enveloped_data, smime, trust
 from crypto.certificates import Certificate
@@ -52,7 +54,7 @@ def test_what_is_encrypted_opens_to_the_same_octets(key: str, profile: EnvelopeP
 
     assert opened.entity == ENTITY
     assert opened.recipient == reader.certificate
-    assert opened.is_authenticated is (profile is EnvelopeProfile.MODERN)
+    assert opened.authenticated is (profile is EnvelopeProfile.MODERN)
 
 
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 65536, 300_000])
@@ -110,6 +112,17 @@ def test_a_rsa_recipient_gets_oaep_unless_legacy_is_asked_for() -> None:
     keys = reader.key_holder()
     assert smime.decrypt(modern, keys=keys).key_algorithm == "rsa-oaep-sha256"
     assert "legacy-rsa-pkcs1" in smime.decrypt(legacy, keys=keys).findings
+
+
+def test_a_point_of_small_order_is_no_recipient() -> None:
+    """Everybody could compute the secret shared with it."""
+    honest = issued_for("x25519").certificate
+    hostile = replace(
+        honest, public_key=x25519.X25519PublicKey.from_public_bytes(bytes(32)), der=b"other"
+    )
+
+    with pytest.raises(UnsupportedAlgorithmError):
+        smime.encrypt(ENTITY, recipients=[hostile])
 
 
 def test_nobody_is_no_recipient() -> None:
@@ -298,7 +311,7 @@ def test_flipped_cbc_content_never_verifies() -> None:
 
     opened = smime.decrypt_cms(bytes(octets), keys=READER.key_holder())
 
-    assert not opened.is_authenticated
+    assert not opened.authenticated
     assert opened.entity != signed
     with pytest.raises(CryptoError):
         smime.verify(opened.entity, store=pki.store(), profile=trust.MAIL_SIGNING, at=NOW)
@@ -372,8 +385,6 @@ def test_a_thousand_and_one_recipients_are_too_many() -> None:
 
 def _distinct(count: int) -> list[Certificate]:
     """Certificates that differ without the cost of issuing: only equality is looked at."""
-    from dataclasses import replace
-
     base = READER.certificate
     return [replace(base, der=base.der + bytes([n >> 8, n & 255])) for n in range(count)]
 
