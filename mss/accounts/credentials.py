@@ -20,7 +20,7 @@ from mss.store import accounts as rows
 from mss.store import audit, mailboxes
 from mss.store.engine import Connection, Database
 
-TOKEN_PREFIX = "mss"
+TOKEN_PREFIX = "mss"  # noqa: S105 -- makes leaked tokens easy to find, and is no secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

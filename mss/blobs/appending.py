@@ -240,7 +240,7 @@ class GroupCommit:
                 for waiting in batch:
                     self._commit([waiting])
                 return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- nobody may wait for ever, whatever happened
             answers = [
                 StoreUnavailableError(reason=f"blobs: {type(error).__name__}") for _ in batch
             ]

@@ -57,7 +57,7 @@ def _global_options() -> list[click.Parameter]:
 class Command(click.Command):
     """A command that also takes the global options."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- passed through
         super().__init__(*args, **kwargs)
         self.params.extend(_global_options())
 
@@ -68,7 +68,7 @@ class Group(click.Group):
     command_class = Command
     group_class = type
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- passed through
         super().__init__(*args, **kwargs)
         self.params.extend(_global_options())
 
@@ -111,7 +111,7 @@ def tell(text: str) -> None:
 
 def main() -> None:
     """Run the command line and end with its status."""
-    from mss.cli import commands
+    from mss.cli import commands  # noqa: PLC0415 -- commands register themselves on this tree
 
     del commands
     try:

@@ -33,7 +33,7 @@ def serve(context: click.Context, only: str) -> None:
     parts = _parts(only)
     configure_logging()
     try:
-        import uvloop
+        import uvloop  # noqa: PLC0415 -- absent where it does not build; asyncio then does
 
         uvloop.run(_serve(settings_of(context), parts, context))
     except ImportError:

@@ -24,7 +24,6 @@ def trust() -> None:
 @click.pass_context
 def load(context: click.Context, path: Path, *, force: bool) -> None:
     """Judge the signed trust list at PATH and put it in force."""
-
     octets = path.read_bytes()
 
     async def work() -> TrustList:

@@ -129,7 +129,7 @@ def _lay_out(header: CdaHeader, sections: Sequence[Section], *, total: int) -> t
     return out.getvalue(), int(layout.page)
 
 
-def _canvas(facts: _Facts, out: io.BytesIO, **options: Any) -> Canvas:  # not ours
+def _canvas(facts: _Facts, out: io.BytesIO, **options: Any) -> Canvas:  # noqa: ANN401  # not ours
     options |= {"invariant": 1, "pdfVersion": VERSION, "pageCompression": 1, "lang": "fr-FR"}
     canvas = Canvas(out, **(options | {"initialFontName": _REGULAR}))
     make_archivable(

@@ -39,7 +39,7 @@ _ROW = re.compile(rb"(\d{10}) \d{5} n ")
 def make_archivable(canvas: Canvas, *, title: str, author: str, subject: str, at: datetime) -> None:
     """Prepare a canvas, before it is saved, so that it writes a PDF/A-1b file."""
     # The page builder has no public way to its document; these are the names it has always used.
-    document: Any = canvas._doc
+    document: Any = canvas._doc  # noqa: SLF001
     moment = at.astimezone(UTC).replace(microsecond=0)
     document.info = _Information(title=title, author=author, subject=subject, at=moment)
     catalog = document.Catalog
@@ -93,7 +93,7 @@ class _Information(pdfdoc.PDFInfo):  # type: ignore[misc]  # the library has no 
         return written
 
 
-def _output_intent(document: Any) -> Any:  # the library has no types
+def _output_intent(document: Any) -> Any:  # noqa: ANN401  # the library has no types
     profile = pdfdoc.PDFStream(
         dictionary=pdfdoc.PDFDictionary({"N": 3}),
         content=srgb_profile(),

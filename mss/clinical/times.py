@@ -75,7 +75,7 @@ class HL7Time:
         digits = match["date"] + (match["time"] or "")
         form = _FORMS.get(len(digits))
         try:
-            moment = datetime.strptime(digits, form or "")
+            moment = datetime.strptime(digits, form or "")  # noqa: DTZ007 (the zone comes next)
             return moment.replace(tzinfo=_zone(match["zone"])) if match["time"] else moment
         except (ValueError, OverflowError):
             return None

@@ -30,7 +30,7 @@ class AuditName(StrEnum):
     MESSAGE_READ = "message-read"
     MESSAGE_REFUSED = "message-refused"
     PEER_REFUSED = "peer-refused"
-    TOKEN_ISSUED = "token-issued"
+    TOKEN_ISSUED = "token-issued"  # noqa: S105 -- the name of an event
     TRUST_LIST_LOADED = "trust-list-loaded"
     TRUST_LIST_REFUSED = "trust-list-refused"
 

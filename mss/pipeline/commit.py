@@ -224,7 +224,7 @@ class _Writing:
         connection: Connection,
         route: LocalRoute | RelayRoute,
         recipient: Recipient,
-        is_matched: bool,
+        is_matched: bool,  # noqa: FBT001 -- private, and named where it is passed
     ) -> None:
         is_local = isinstance(route, LocalRoute)
         delivery_id = self.committer.clock.new_id()

@@ -12,10 +12,11 @@ Sources
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 from crypto.certificates import Certificate
 from directory.address import MailAddress
@@ -33,6 +34,8 @@ ATTEMPT_SECONDS: Final = 1500.0
 NO_SUCH_MAILBOX: Final = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"})
 IDLE_SECONDS: Final = 20.0
 MAX_IDLE_PER_HOST: Final = 2
+
+Result = TypeVar("Result")
 
 
 class ServerJudge(Protocol):
@@ -129,7 +132,9 @@ class SmtpRelay:
         outcome: Outcome = Deferred(code="host-unreachable", detail="no host was tried")
         for host in hosts:
             try:
-                return await self._try(host, delivery, raw, deadline)
+                return await self._converse(
+                    host, deadline, partial(self._hand_over, delivery=delivery, raw=raw)
+                )
             except HostFault as fault:
                 outcome = Deferred(code=fault.code, detail=fault.detail, host=str(host))
         return outcome
@@ -145,19 +150,14 @@ class SmtpRelay:
             async with asyncio.timeout_at(deadline):
                 for host in await self.hosts.find(domain):
                     with suppress(HostFault):
-                        return await self._ask_about(host, recipient, deadline)
+                        return await self._converse(
+                            host, deadline, partial(self._ask_about, recipient=recipient)
+                        )
         except (TimeoutError, MSSError):
             return None
         return None
 
-    async def _ask_about(self, host: Host, recipient: MailAddress, deadline: float) -> bool | None:
-        session = self._pool.take(host) or await OutgoingSession.open(
-            host,
-            context=self.tls(),
-            settings=self.settings,
-            host_name=self.host_name,
-            deadline=deadline,
-        )
+    async def _ask_about(self, session: OutgoingSession, *, recipient: MailAddress) -> bool | None:
         try:
             self._judge(session, str(recipient.domain))
             reply = await session.ask_about(str(recipient))
@@ -173,8 +173,10 @@ class SmtpRelay:
         """Close idle connections."""
         await self._pool.close()
 
-    async def _try(self, host: Host, delivery: Delivery, raw: bytes, deadline: float) -> Outcome:
-        """Make one attempt with one host, over an idle session if it still stands.
+    async def _converse(
+        self, host: Host, deadline: float, use: Callable[[OutgoingSession], Awaitable[Result]]
+    ) -> Result:
+        """Use an idle session with a host if it still stands, else a new one.
 
         Raises:
             HostFault: Nothing was said about the message; the next host may be tried.
@@ -183,7 +185,7 @@ class SmtpRelay:
         if idle is not None:
             idle.deadline = deadline
             try:
-                return await self._hand_over(idle, delivery, raw)
+                return await use(idle)
             except HostFault:
                 pass  # it went stale; a letter was not under way
         session = await OutgoingSession.open(
@@ -193,9 +195,11 @@ class SmtpRelay:
             host_name=self.host_name,
             deadline=deadline,
         )
-        return await self._hand_over(session, delivery, raw)
+        return await use(session)
 
-    async def _hand_over(self, session: OutgoingSession, delivery: Delivery, raw: bytes) -> Outcome:
+    async def _hand_over(
+        self, session: OutgoingSession, *, delivery: Delivery, raw: bytes
+    ) -> Outcome:
         host = str(session.host)
         try:
             self._judge(session, delivery.domain)

@@ -187,7 +187,7 @@ class Connection(SMTP):
         self._original_transport = transport
         transport.set_protocol(self._tls_protocol)
         if self.session is not None:
-            self.transport = self._tls_protocol._app_transport
+            self.transport = self._tls_protocol._app_transport  # noqa: SLF001 -- as aiosmtpd does
         self._tls_protocol.connection_made(transport)
         return waiter
 
@@ -223,7 +223,7 @@ class Connection(SMTP):
     def _hang_up(self, reply: Reply) -> None:
         """Say why and close, from outside the conversation; do not wait for a slow reader."""
         self._is_leaving = True
-        if self.transport is None:
+        if self.transport is None or self._writer.is_closing():
             return
         self._writer.write(reply.octets())
         self._writer.close()
@@ -237,7 +237,7 @@ class Connection(SMTP):
             await self._converse()
         except _GoneError:
             _log.info("%s: %s went away", self._door.name, self._host)
-        except Exception:
+        except Exception:  # noqa: BLE001 -- a defect of ours must not lose mail: 451, try again
             _log.exception("%s: conversation broken off", self._door.name)
         finally:
             self._stop_timer()
@@ -274,7 +274,7 @@ class Connection(SMTP):
             reply = reply_for(error)
         except _GoneError:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 -- a defect of ours must not lose mail: 451, try again
             _log.exception("%s: %s failed", self._door.name, verb)
             reply = replies.LOCAL_TROUBLE
         return self._bounded(verb, reply)
@@ -333,6 +333,9 @@ class Connection(SMTP):
 
     async def _send(self, reply: Reply) -> None:
         self._reset_timeout(self._door.limits.command_seconds)
+        # A TLS transport that was closed from both sides fails in its own way when written to.
+        if self._writer.is_closing():
+            raise _GoneError
         try:
             self._writer.write(reply.octets())
             await self._writer.drain()
@@ -380,16 +383,16 @@ class Connection(SMTP):
         self._client.extended_smtp = is_extended
         self._forget_mail()
 
-    async def _noop(self, argument: str) -> Reply:
+    async def _noop(self, argument: str) -> Reply:  # noqa: ARG002 -- RFC 5321, 4.1.1.9: ignored
         return replies.NOOP_OK
 
-    async def _help(self, argument: str) -> Reply:
+    async def _help(self, argument: str) -> Reply:  # noqa: ARG002 -- one text for all commands
         return replies.HELP
 
-    async def _unimplemented(self, argument: str) -> Reply:
+    async def _unimplemented(self, argument: str) -> Reply:  # noqa: ARG002
         return replies.NOT_IMPLEMENTED
 
-    async def _vrfy(self, argument: str) -> Reply:
+    async def _vrfy(self, argument: str) -> Reply:  # noqa: ARG002 -- the same for every address
         return replies.VRFY_NOTHING
 
     async def _rset(self, argument: str) -> Reply:
@@ -407,7 +410,7 @@ class Connection(SMTP):
             return replies.TLS_ALREADY
         # Whatever waits here was sent in clear by whoever sits on the line, to be obeyed inside
         # TLS (CVE-2011-0411). aiosmtpd also empties the buffer after the handshake.
-        if self._reader._buffer:  # type: ignore[attr-defined]
+        if self._reader._buffer:  # type: ignore[attr-defined]  # noqa: SLF001
             raise HangUpError(replies.TLS_NOT_LAST)
         return replies.TLS_GO
 
@@ -532,7 +535,7 @@ class Connection(SMTP):
                 raise HangUpError(reply_for(error)) from error
             raise
         finally:
-            self._reader._buffer[:0] = message.rest  # type: ignore[attr-defined]
+            self._reader._buffer[:0] = message.rest  # type: ignore[attr-defined]  # noqa: SLF001
         return raw
 
     async def _accept(self, transaction: _Transaction, raw: bytes) -> Reply:

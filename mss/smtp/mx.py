@@ -49,9 +49,9 @@ class PeerRules:
 
     async def authenticate(
         self,
-        credentials: Credentials,
+        credentials: Credentials,  # noqa: ARG002 -- as the Protocol names it
         *,
-        host: str,
+        host: str,  # noqa: ARG002
     ) -> AccountPrincipal:
         """Refuse: no account is of any use here."""
         raise NotAuthenticatedError

@@ -70,7 +70,7 @@ class PeerReply:
         return f"{self.code} {' '.join(self.lines)}"[:MAX_DETAIL]
 
 
-class HostFault(Exception):
+class HostFault(Exception):  # noqa: N818 -- the host's, not ours
     """The host, or the way to it, failed; it has not taken responsibility."""
 
     def __init__(self, code: str, detail: str = "") -> None:
@@ -206,6 +206,7 @@ class OutgoingSession:
             HostFault: The session broke; it is aborted.
             RepliedError: The host refused the sender, not the recipient.
         """
+        self.has_sent = False
         try:
             commands = ["RSET"] if not self.is_fresh else []
             self.is_fresh = False
@@ -222,7 +223,11 @@ class OutgoingSession:
     def is_alive(self) -> bool:
         """Tell whether it is worth trying to use this session again."""
         return (
-            self.is_usable and not self.reader.at_eof() and not self.writer.transport.is_closing()
+            self.is_usable
+            # Whatever came unasked would be taken for the reply to the next command.
+            and not self.reader.has_unread
+            and not self.reader.at_eof()
+            and not self.writer.transport.is_closing()
         )
 
     def leave(self) -> None:

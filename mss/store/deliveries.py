@@ -276,7 +276,7 @@ def _events(connection: Connection, delivery_id: str) -> Sequence[TrackingEvent]
     ]
 
 
-def _deliveries() -> Any:
+def _deliveries() -> Any:  # noqa: ANN401 -- a Select of many columns has no shorter name
     return select(
         delivery, message.c.sender.label("sender"), message.c.envelope_id.label("envelope_id")
     ).join(message, message.c.id == delivery.c.message_id)

@@ -29,7 +29,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection as Connection
+from sqlalchemy import Connection as Connection  # noqa: PLC0414 -- the layers above name it
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
@@ -107,7 +107,7 @@ def _sqlite_engine(path: str, *, threads: bool) -> Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, record: object) -> None:
+    def _prepare(connection: Any, record: object) -> None:  # noqa: ANN401 -- the driver's own
         del record
         connection.isolation_level = None  # transactions are begun below, never by the driver
         cursor = connection.cursor()
@@ -235,7 +235,7 @@ class SqliteDatabase(Database):
                 with connection.begin():
                     for change in group:
                         self._run(change, connection)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 -- handed to those who wait, who raise it
             for change in group:
                 change.error = change.error or error
 
@@ -249,7 +249,7 @@ class SqliteDatabase(Database):
             savepoint.commit()
         except StoreFullError:
             raise  # SQLite may have rolled everything back: the group fails as one
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- handed to who waits for it
             change.error = error
             savepoint.rollback()
 

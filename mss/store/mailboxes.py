@@ -263,7 +263,7 @@ def delete_deposits(
     return removed > 0
 
 
-def _named(table: Any) -> list[Any]:
+def _named(table: Any) -> list[Any]:  # noqa: ANN401 -- columns of any table
     return [column.label(f"its_{column.name}") for column in table.c]
 
 

@@ -219,5 +219,5 @@ def forget_old(connection: Connection, *, duplicates: datetime, idempotent: date
 
 def message_of(row: Row[Any], *, prefix: str = "") -> MessageRow:
     """Read a message out of a result row whose message columns carry *prefix*."""
-    values = {name: row._mapping[prefix + name] for name in _COLUMNS}
+    values = {name: row._mapping[prefix + name] for name in _COLUMNS}  # noqa: SLF001 -- documented
     return MessageRow(**{**values, "origin": Origin(values["origin"])})

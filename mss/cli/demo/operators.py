@@ -340,7 +340,7 @@ async def _check_filled(one: DemoOperator, operators: Operators) -> None:
 def _start(one: DemoOperator) -> None:
     """Start `mss serve` as a process of its own; its log goes to the home."""
     log = (one.home / "serve.log").open("w", encoding="utf-8")
-    one.process = subprocess.Popen(
+    one.process = subprocess.Popen(  # noqa: S603 -- our own interpreter and module
         [sys.executable, "-m", "mss", "--home", str(one.home), "serve"],
         stdout=subprocess.PIPE,
         stderr=log,

@@ -56,7 +56,7 @@ class Stage:
         click.echo(f"  ✗ {text}", err=True)
 
 
-def verify(is_so: bool, otherwise: str) -> None:
+def verify(is_so: bool, otherwise: str) -> None:  # noqa: FBT001 -- it is the sentence's subject
     """Go on only if it is so."""
     if not is_so:
         raise StepFailedError(otherwise)

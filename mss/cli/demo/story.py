@@ -102,7 +102,7 @@ def _receive(
         with stage.step(
             f"Document and PDF of the letter sent by {one.door}, octet for octet"
         ) as said:
-            said += _check_letter(practice, arrived[_message_id(one.raw)]["id"], one)
+            said.extend(_check_letter(practice, arrived[_message_id(one.raw)]["id"], one))
     with stage.step("Sealed at rest: neither patient nor document is readable in the files"):
         _check_sealed(operators.practices.home, sent[0].letter)
 
