@@ -237,7 +237,7 @@ class Connection(SMTP):
             await self._converse()
         except _GoneError:
             _log.info("%s: %s went away", self._door.name, self._host)
-        except Exception:  # noqa: BLE001 -- a defect of ours must not lose mail: 451, try again
+        except Exception:  # noqa: BLE001 -- asyncio would say nothing
             _log.exception("%s: conversation broken off", self._door.name)
         finally:
             self._stop_timer()

@@ -1,4 +1,5 @@
 import inspect
+from typing import ClassVar, get_origin
 
 import pytest
 
@@ -30,8 +31,13 @@ CONSTANTS = [one for _, one in inspect.getmembers(replies) if isinstance(one, Re
 
 def build(kind: type[MSSError]) -> MSSError:
     """Fill every fact with something that must not be told."""
-    facts = inspect.signature(kind).parameters.values()
-    return kind(**{one.name: SECRET for one in facts if one.kind is one.POSITIONAL_OR_KEYWORD})
+    hints = {
+        name: hint
+        for parent in kind.__mro__
+        for name, hint in inspect.get_annotations(parent).items()
+    }
+    facts = [name for name, hint in hints.items() if get_origin(hint) is not ClassVar]
+    return kind(**dict.fromkeys(facts, SECRET))
 
 
 @pytest.mark.parametrize("kind", OURS, ids=lambda one: one.code)
