@@ -10,6 +10,7 @@ MEANINGS: Final = {
     403: "The caller may see this, but not do that.",
     404: "There is no such thing, or it is not the caller's to see.",
     406: "There is no form of it that the request accepts.",
+    408: "The body did not arrive in time.",
     409: "The request contradicts an earlier one.",
     410: "The reference was good and is over.",
     413: "The body is too large.",

@@ -73,8 +73,11 @@ def _serving(app: FastAPI, services: Services, *, document: Mapping[str, Any]) -
     problems.install(app)
     # The one added last is the outermost.
     app.add_middleware(HeadAsGet)
+    limits = services.settings.limits
     app.add_middleware(
-        BodyLimit, limit_octets=services.settings.limits.message_octets + OVERHEAD_OCTETS
+        BodyLimit,
+        limit_octets=limits.message_octets + OVERHEAD_OCTETS,
+        seconds=limits.data_seconds,
     )
     app.add_middleware(Journal, clock=services.clock)
     app.add_middleware(Framing)

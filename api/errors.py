@@ -42,13 +42,15 @@ class MalformedJSONError(MSSError):
 
 
 @dataclass(eq=False)
-class JSONTooDeepError(MSSError):
-    """The JSON is nested deeper than any request of this interface."""
+class JSONTooComplexError(MSSError):
+    """The JSON is nested deeper, or has more elements, than any request of this interface."""
 
-    code: ClassVar[str] = "json-too-deep"
+    code: ClassVar[str] = "json-too-complex"
     retryable: ClassVar[bool] = False
-    public_text: ClassVar[str] = "The JSON of the request is nested too deeply."
-    public_text_fr: ClassVar[str] = "Le JSON de la demande est trop imbriqué."
+    public_text: ClassVar[str] = "The JSON of the request is too deep or has too many elements."
+    public_text_fr: ClassVar[str] = (
+        "Le JSON de la demande est trop imbriqué ou comporte trop d'éléments."
+    )
     next_step: ClassVar[str] = "Send the shape that the documentation shows."
 
 
@@ -135,3 +137,27 @@ class CursorExpiredError(MSSError):
     public_text: ClassVar[str] = "The list has changed since this page reference was given."
     public_text_fr: ClassVar[str] = "La liste a changé depuis que cette référence a été donnée."
     next_step: ClassVar[str] = "Begin again at the first page."
+
+
+@dataclass(eq=False)
+class AddressTooLongError(MSSError):
+    """The query of the request's address is longer than any that this interface reads."""
+
+    code: ClassVar[str] = "address-too-long"
+    retryable: ClassVar[bool] = False
+    public_text: ClassVar[str] = "The address of the request is too long."
+    public_text_fr: ClassVar[str] = "L'adresse de la demande est trop longue."
+    next_step: ClassVar[str] = "Send fewer or shorter parameters."
+
+    limit_octets: int
+
+
+@dataclass(eq=False)
+class RequestTimeoutError(MSSError):
+    """The body did not arrive in the time that a transfer may take."""
+
+    code: ClassVar[str] = "request-timeout"
+    retryable: ClassVar[bool] = True
+    public_text: ClassVar[str] = "The request did not arrive in time."
+    public_text_fr: ClassVar[str] = "La demande n'est pas arrivée à temps."
+    next_step: ClassVar[str] = "Send it again over a better connection."

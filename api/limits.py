@@ -11,6 +11,7 @@ Sources
     V14.4 (security fields).
 """
 
+import asyncio
 import logging
 import time
 import traceback
@@ -20,7 +21,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
-from api.errors import RequestTooLargeError, UnsupportedMediaTypeError
+from api.errors import (
+    AddressTooLongError,
+    RequestTimeoutError,
+    RequestTooLargeError,
+    UnsupportedMediaTypeError,
+)
 from mss.clock import Clock
 from mss.errors import MSSError
 
@@ -36,6 +42,7 @@ SECURITY_FIELDS: Final = {
     "Cache-Control": "no-store",
 }
 TRANSPORT_FIELD: Final = "max-age=31536000"
+MAX_QUERY_OCTETS: Final = 32 * 1024
 # A log line names these only: a method is any text that a stranger likes.
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -125,30 +132,36 @@ def _log_unforeseen(request_id: str, error: Exception) -> None:
 
 
 class BodyLimit:
-    """Stops reading a body at *limit_octets*, and refuses bodies that would have to be inflated.
+    """Stops reading a body at *limit_octets* or after *seconds*, and inflates none.
 
     A declared length is believed when it is too large, and counted anyway when it is not.
     """
 
-    def __init__(self, app: ASGIApp, *, limit_octets: int) -> None:
+    def __init__(self, app: ASGIApp, *, limit_octets: int, seconds: float) -> None:
         self.app = app
         self.limit_octets = limit_octets
+        self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it before anything is read."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        refusal = self._refusal(Headers(scope=scope))
+        refusal = self._refusal(scope)
         if refusal is not None:
             scope.setdefault("state", {})["problem"] = refusal.code
             await problems.respond(refusal)(scope, receive, send)
             return
         read_octets = 0
+        deadline = asyncio.get_running_loop().time() + self.seconds
 
         async def count() -> Message:
             nonlocal read_octets
-            message = await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise RequestTimeoutError from None
             read_octets += len(message.get("body", b""))
             if read_octets > self.limit_octets:
                 # Passes through whoever reads, up to the handler of problems.
@@ -157,7 +170,10 @@ class BodyLimit:
 
         await self.app(scope, count, send)
 
-    def _refusal(self, headers: Headers) -> MSSError | None:
+    def _refusal(self, scope: Scope) -> MSSError | None:
+        if len(scope["query_string"]) > MAX_QUERY_OCTETS:
+            return AddressTooLongError(limit_octets=MAX_QUERY_OCTETS)
+        headers = Headers(scope=scope)
         if headers.get("content-encoding", "identity").lower() != "identity":
             return UnsupportedMediaTypeError(accepted=())
         length = headers.get("content-length", "0")

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx
@@ -11,8 +11,12 @@ import pytest
 import uvicorn
 
 from api.app import create_app
+from api.http_protocol import MAX_HEAD_OCTETS, BoundedProtocol
 from mss.mailboxes.reading import PartContent
 from tests.support.api_fakes import ANNE, LETTER_ID, RAW, TOKEN, FakeServices, fake_services
+
+# Starting and stopping a server takes its time.
+pytestmark = pytest.mark.slow
 
 MESSAGES = f"/v1/mailboxes/{ANNE}/messages"
 TIMEOUT = 20.0
@@ -40,13 +44,19 @@ class Serving:
             writer.close()
 
 
+class ImpatientProtocol(BoundedProtocol):
+    """The protocol of the real server, with less time for a head."""
+
+    head_seconds = 0.15
+
+
 @pytest.fixture
 async def serving() -> AsyncIterator[Serving]:
     services = fake_services(message_octets=256 * 1024)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
             create_app(services.as_services()),
-            http="httptools",
+            http=ImpatientProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -138,6 +148,52 @@ async def test_a_connection_survives_a_refusal(serving: Serving) -> None:
     assert first.startswith("HTTP/1.1 401 ")
     assert second.startswith("HTTP/1.1 200 ")
     assert serving.services.accounts.asked == ["nobody"]
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        b"X-A: " + b"a" * 2000 + b"\r\n",
+        b"a" * 2000,
+    ],
+    ids=["many fields", "one endless field"],
+)
+async def test_a_head_has_a_bound(serving: Serving, flood: bytes) -> None:
+    """It is held in memory until it is complete, and nobody has logged in yet."""
+    sent = 0
+    async with serving.connection() as (reader, writer):
+        writer.write(b"GET /health/live HTTP/1.1\r\nHost: a\r\nX-B: c")
+        with suppress(ConnectionError):
+            async with asyncio.timeout(TIMEOUT):
+                while not reader.at_eof():
+                    writer.write(flood)
+                    sent += len(flood)
+                    await writer.drain()
+                    await asyncio.sleep(0)
+
+    assert MAX_HEAD_OCTETS < sent < 100 * MAX_HEAD_OCTETS
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /health/live HTTP/1.1\r\nHost: a\r\n"])
+async def test_a_head_that_does_not_come_is_not_waited_for(serving: Serving, begun: bytes) -> None:
+    """Connections that only wait would use up all places (slowloris)."""
+    async with serving.connection() as (reader, writer):
+        writer.write(begun)
+        async with asyncio.timeout(TIMEOUT):
+            assert await reader.read() == b""
+
+
+async def test_a_second_head_is_not_waited_for_either(serving: Serving) -> None:
+    """The clock starts with each request of a connection."""
+    async with serving.connection() as (reader, writer):
+        writer.write(head("GET", "/health/live"))
+        first = await read_head(reader)
+        writer.write(b"GET /health")
+        async with asyncio.timeout(TIMEOUT):
+            rest = await reader.read()
+
+    assert first.startswith("HTTP/1.1 200 ")
+    assert len(rest) == _length(first)
 
 
 async def test_head_leaves_the_connection_in_step(serving: Serving) -> None:

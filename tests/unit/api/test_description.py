@@ -14,6 +14,7 @@ from api.problems import STATUSES
 DOCUMENT = load_document()
 
 
+@pytest.mark.slow
 def test_the_committed_document_is_up_to_date() -> None:
     """A change of the interface is seen in review; `python -m api.openapi` writes it anew."""
     assert build_document(bare_app()) == FILE.read_bytes()

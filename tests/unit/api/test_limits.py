@@ -1,5 +1,6 @@
 """Bounds, security fields, HEAD and the log line of every request."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 
@@ -7,6 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from api.app import create_admin_app, create_app
 from mss.errors import StoreUnavailableError
 from tests.support.api_fakes import ANNE, LETTER_ID, MESSAGE_LIMIT, PAUL, TOKEN, FakeServices
 from tests.unit.api.conftest import a_client
@@ -76,6 +78,31 @@ async def test_a_small_request_may_not_be_large(client: httpx.AsyncClient) -> No
     answer = await client.post("/v1/recipients/check", content=body, headers=headers)
 
     assert (answer.status_code, answer.json()["code"]) == (413, "request-too-large")
+
+
+async def test_a_query_has_a_bound(client: httpx.AsyncClient) -> None:
+    """Millions of unknown parameters would each be looked at."""
+    answer = await client.get(f"{MESSAGES}?{'a=&' * 20_000}")
+
+    assert (answer.status_code, answer.json()["code"]) == (414, "address-too-long")
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for_for_ever(
+    services: FakeServices,
+) -> None:
+    """Whoever sends one octet a minute must not hold a place for days."""
+    limits = services.settings.limits.model_copy(update={"data_seconds": 0.05})
+    services.settings = services.settings.model_copy(update={"limits": limits})
+
+    async def stalling() -> AsyncIterator[bytes]:
+        yield b"From: a@b.fr"
+        await asyncio.Event().wait()
+
+    async with a_client(create_app(services.as_services()), token=TOKEN) as client:
+        answer = await client.post(MESSAGES, content=stalling(), headers=MAIL)
+
+    assert (answer.status_code, answer.json()["code"]) == (408, "request-timeout")
+    assert services.drafting.raw == []
 
 
 async def test_a_strangers_body_is_not_read(stranger: httpx.AsyncClient) -> None:
@@ -220,8 +247,6 @@ async def test_an_answer_that_breaks_off_is_not_completed(
 
 async def test_an_administrators_application_shows_no_mailbox(services: FakeServices) -> None:
     """Its listener has other neighbours; health is all it offers today."""
-    from api.app import create_admin_app
-
     async with a_client(create_admin_app(services.as_services()), token=TOKEN) as client:
         assert (await client.get("/v1/mailboxes")).status_code == 404
         assert (await client.get("/health/live")).status_code == 200

@@ -100,7 +100,8 @@ def test_a_form_needs_a_boundary(kind: str) -> None:
         parse_form(a_form(HEAD + b"\r\n\r\n"), kind)
 
 
-@settings(max_examples=100)
+@pytest.mark.slow
+@settings(max_examples=50)
 @given(st.lists(st.binary(max_size=200).filter(lambda octets: b"--b" not in octets), max_size=5))
 def test_the_octets_of_every_file_come_back(files: list[bytes]) -> None:
     """Whatever they are, line ends included."""
@@ -109,7 +110,7 @@ def test_the_octets_of_every_file_come_back(files: list[bytes]) -> None:
     assert [part.octets for part in parts] == files
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(
     st.lists(st.sampled_from([b"--b", b"\r\n", HEAD, b"--", b": ", b"x", b'"', b";"]), max_size=30)
 )

@@ -248,7 +248,38 @@ async def test_json_of_any_depth_is_refused_at_once(
     headers = {"Content-Type": "application/json"}
     answer = await client.post(MESSAGES, content=opening * depth, headers=headers)
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "json-too-deep")
+    assert (answer.status_code, answer.json()["code"]) == (422, "json-too-complex")
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b'{"to": [' + b'"a",' * 200_000 + b'"a"]}',
+        b'{"headers": {' + b",".join(b'"k%d":"x"' % n for n in range(50_000)) + b"}}",
+        b"{" + b'"to":[],' * 100_000 + b'"to":[]}',
+        b'{"to": [' + b"," * 500_000,
+        b'{"text": "' + b'\\",' * 300_000 + b'", "to": [' + b"1," * 11_000 + b"1]}",
+    ],
+)
+async def test_json_of_any_width_is_refused_at_once(
+    client: httpx.AsyncClient, octets: bytes
+) -> None:
+    """A validator that notes an error for each of millions of elements takes minutes."""
+    headers = {"Content-Type": "application/json"}
+    answer = await client.post(MESSAGES, content=octets, headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "json-too-complex")
+
+
+async def test_a_text_may_have_as_many_commas_as_it_likes(
+    client: httpx.AsyncClient, services: FakeServices
+) -> None:
+    """Only the elements of the request are bounded, not what is written."""
+    text = 'a, "quoted, text" and a \\, ' * 10_000
+    answer = await client.post(MESSAGES, json={"to": [WARD], "text": text})
+
+    assert answer.status_code == 202
+    assert services.drafting.sent[0].text == text
 
 
 @pytest.mark.parametrize(
