@@ -126,6 +126,7 @@ async def open_operator(
             database=desk.database,
             trust=desk.trust,
             signing=home.load_signing(settings.home),
+            signing_chain=home.load_signing_chain(settings.home),
             reading=home.load_reading(settings.home),
             settings=settings.protection,
             clock=desk.clock,

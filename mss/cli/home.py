@@ -18,7 +18,7 @@ from pathlib import Path
 
 import orjson
 
-from crypto.certificates import parse_certificates
+from crypto.certificates import Certificate, parse_certificates
 from crypto.errors import CryptoError
 from crypto.issuing import Authority, CertificateProfile, Issued, Subject, create_authority
 from crypto.keys import SoftwareKeyHolder, load_key_holder
@@ -132,9 +132,9 @@ def load_reading(home: Path) -> SoftwareKeyHolder:
     return holder
 
 
-def signing_chain(home: Path) -> bytes:
-    """Read the signing certificate and those above it, PEM."""
-    return (home / f"{SIGNING}.crt").read_bytes()
+def load_signing_chain(home: Path) -> tuple[Certificate, ...]:
+    """Read the certificates above the signing one, to send along."""
+    return parse_certificates((home / f"{SIGNING}.crt").read_bytes())[1:]
 
 
 def write_private(file: Path, octets: bytes) -> None:

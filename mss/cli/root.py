@@ -11,6 +11,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Coroutine
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,7 +74,47 @@ class Group(click.Group):
         self.params.extend(_global_options())
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+# Every command: its module registers itself on `root` when it is imported, and only then, since
+# the server behind some of them takes a second to load.
+COMMANDS = {
+    "account": "People and software that log in.",
+    "audit": "The journal, and whether it holds.",
+    "config": "Settings: check, show.",
+    "db": "The database: upgrade, check.",
+    "demo": "Two operators and a letter between them.",
+    "directory": "The practitioner directory.",
+    "explain": "Say what the server would do, and why.",
+    "init": "Make a home: settings, keys, database.",
+    "keys": "Keys and certificates.",
+    "mailbox": "Mailboxes: open, close, delegate.",
+    "queue": "Deliveries to other operators.",
+    "serve": "Run doors and workers.",
+    "trust": "The trust list and the anchors.",
+}
+
+
+class Root(Group):
+    """The top of the tree, which loads a command when it is called for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every command."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load the module of a command, which registers it here."""
+        if cmd_name in COMMANDS:
+            import_module(f"mss.cli.{cmd_name}")
+        return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without loading them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mss")
 def root() -> None:
     """A server for secure health mail (MSSanté)."""
@@ -111,9 +152,6 @@ def tell(text: str) -> None:
 
 def main() -> None:
     """Run the command line and end with its status."""
-    from mss.cli import commands  # noqa: PLC0415 -- commands register themselves on this tree
-
-    del commands
     try:
         status = root.main(standalone_mode=False)
     except click.exceptions.Abort:

@@ -69,6 +69,7 @@ class Protection:
     database: Database
     trust: TrustSpace
     signing: KeyHolder
+    signing_chain: tuple[Certificate, ...]
     reading: KeyHolder
     settings: ProtectionSettings
     clock: Clock
@@ -159,7 +160,9 @@ class Protection:
         is_encrypted = bool(recipients)
         entity = entities.protected_entity(raw, cipher=is_encrypted)
         if self.settings.sign:
-            entity = smime.sign(entity, keys=self.signing, at=self.clock.now())
+            entity = smime.sign(
+                entity, keys=self.signing, at=self.clock.now(), chain=self.signing_chain
+            )
         if is_encrypted:
             entity = smime.encrypt(entity, recipients=recipients)
         return entities.outer_message(raw, entity, obscure_subject=is_encrypted)
