@@ -647,3 +647,26 @@ async def test_an_address_in_use_is_a_settings_error(
     with pytest.raises(SettingsError, match=r"listen\.mx"):
         async with open_smtp_doors(services):
             pass
+
+
+@pytest.mark.parametrize("turns", range(5))
+@pytest.mark.parametrize("words", [b"QUIT\r\n", b"NOOP\r\n" * 50, b""])
+async def test_both_sides_may_close_at_once(
+    services: FakeServices,
+    pki: SmtpPki,
+    caplog: pytest.LogCaptureFixture,
+    words: bytes,
+    turns: int,
+) -> None:
+    """At shutdown the relay of one process leaves the door of another; nothing fails in that."""
+    async with open_smtp_doors(services, grace_seconds=1) as doors:
+        wire = await Wire.open(doors.ports["mx"])
+        await wire.starttls(pki.client(pki.party(PEER_HOST)))
+        await wire.send(words)
+        wire.writer.close()
+        # Each turn of the event loop is another overlap of the two closings.
+        for _ in range(turns):
+            await asyncio.sleep(0)
+    await wire.close()
+
+    assert [one for one in caplog.records if one.levelname == "ERROR"] == []

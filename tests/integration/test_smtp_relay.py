@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from directory.address import MailAddress
 from mss.errors import TrustListMissingError
 from mss.model.delivery import Deferred, Delivery, DeliveryState, Refused, Relayed
 from mss.settings import RelaySettings
@@ -578,4 +579,89 @@ async def test_a_cancelled_attempt_leaves_no_connection_behind(peer: Peer, scene
     peer.sleeps_at = None
 
     assert isinstance(await relay.relay(a_delivery(), a_letter()), Relayed)
+    assert peer.connections == 2
+
+
+BOX = MailAddress.parse(WARD)
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        (b"250 2.1.5 ok\r\n", True),
+        (b"550 5.1.1 no such mailbox\r\n", False),
+        (b"550 5.1.10 null mx\r\n", False),
+        (b"550 5.7.1 not you\r\n", None),
+        (b"550 no\r\n", None),
+        (b"451 4.3.0 later\r\n", None),
+        (b"nonsense\r\n", None),
+    ],
+)
+async def test_an_operator_is_asked_about_a_mailbox(
+    peer: Peer, scene: Scene, reply: bytes, *, answer: bool | None
+) -> None:
+    """Only a reply that speaks of the address itself says that there is none."""
+    peer.answers["RCPT"] = reply
+    relay = await scene(peer)
+
+    assert await relay.has_mailbox(BOX) is answer
+    assert [one[:6] for one in peer.commands[3:5]] == ["*MAIL ", "*RCPT "]
+    assert "*DATA" not in peer.commands
+
+
+@pytest.mark.parametrize("place", ["greeting", "MAIL", "RCPT"])
+async def test_an_operator_that_hangs_up_on_a_question_has_not_answered(
+    peer: Peer, scene: Scene, place: str
+) -> None:
+    """The letter is queued instead."""
+    peer.drops_at = place
+    relay = await scene(peer)
+
+    assert await relay.has_mailbox(BOX) is None
+
+
+async def test_a_question_waits_a_short_time_only(peer: Peer, scene: Scene) -> None:
+    """A person is waiting for the answer."""
+    peer.sleeps_at = "RCPT"
+    relay = replace(await scene(peer), probe_seconds=0.1)
+
+    assert await relay.has_mailbox(BOX) is None
+
+
+async def test_a_stranger_is_not_asked(pki: SmtpPki, scene: Scene) -> None:
+    """Whose mailboxes we look for is nobody else's business."""
+    peer = Peer(tls=pki.server(pki.party("mta.other.mssante.fr")))
+    relay = await scene(peer)
+
+    assert await relay.has_mailbox(BOX) is None
+    assert [one for one in peer.commands if "RCPT" in one] == []
+
+
+async def test_a_question_and_a_letter_share_a_session_and_nothing_else(
+    peer: Peer, scene: Scene
+) -> None:
+    """RSET stands between them, and neither inherits the other's deadline."""
+    relay = await scene(peer)
+
+    assert isinstance(await relay.relay(a_delivery(), a_letter()), Relayed)
+    for waiting in relay._pool._idle.values():
+        waiting[0].session.deadline = 0.0
+    assert await relay.has_mailbox(BOX) is True
+    for waiting in relay._pool._idle.values():
+        waiting[0].session.deadline = 0.0
+    assert isinstance(await relay.relay(a_delivery(), a_letter()), Relayed)
+
+    assert (peer.connections, peer.commands.count("*RSET")) == (1, 2)
+
+
+async def test_a_session_in_which_the_host_spoke_unasked_is_left(peer: Peer, scene: Scene) -> None:
+    """Its words would be taken for the reply to the next letter."""
+    peer.answers["message"] = b"250 2.0.0 ok\r\n250 2.0.0 and all others\r\n"
+    relay = await scene(peer)
+    await relay.relay(a_delivery(), a_letter())
+    peer.answers["message"] = b"550 5.7.1 no\r\n"
+
+    outcome = await relay.relay(a_delivery(), a_letter())
+
+    assert isinstance(outcome, Refused)
     assert peer.connections == 2
