@@ -15,7 +15,8 @@ DEFAULT_LIMIT: Final = 50
 
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Items in one page.")]
 Cursor = Annotated[
-    str, Field(min_length=1, max_length=512, description="`next` of the page before, as it was.")
+    Annotated[str, Field(min_length=1, max_length=512)] | None,
+    Field(description="`next` of the page before, as it was."),
 ]
 
 

@@ -13,7 +13,7 @@ Sources
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,60 +27,54 @@ from starlette.responses import Response
 from api import errors
 from api.schemas.problem import InvalidField, Problem
 from api.validation import field_errors
-from mss.errors import (
-    DomainNotTrustedError,
-    InvalidRequestError,
-    MailboxFullError,
-    MessageRefusedError,
-    MSSError,
-    NotAuthenticatedError,
-    NotFoundError,
-    ProtectionImpossibleError,
-    RecipientUnknownError,
-)
-from mss.mime.errors import MessageSyntaxError
+from mss import errors as mss
+from mss.blobs import errors as blobs
+from mss.errors import MSSError
+from mss.mime import errors as mime
 
 _log = logging.getLogger("api.problems")
 
 MEDIA_TYPE: Final = "application/problem+json"
 DEFAULT_STATUS: Final = 500
 
-STATUSES: Final[dict[str, int]] = {
-    "bad-request": 400,
-    "malformed-form": 400,
-    "malformed-json": 400,
-    "not-authenticated": 401,
-    "peer-not-trusted": 403,
-    "sender-not-allowed": 403,
-    "not-found": 404,
-    "method-not-allowed": 405,
-    "not-acceptable": 406,
-    "request-timeout": 408,
-    "conflict": 409,
-    "cursor-expired": 410,
-    "message-too-large": 413,
-    "request-too-large": 413,
-    "address-too-long": 414,
-    "unsupported-media-type": 415,
-    "domain-not-trusted": 422,
-    "header-value": 422,
-    "invalid-request": 422,
-    "json-too-complex": 422,
-    "message-limits": 422,
-    "message-refused": 422,
-    "message-syntax": 422,
-    "protection-impossible": 422,
-    "recipient-unknown": 422,
-    "too-many-recipients": 422,
-    "blob-damaged": 500,
-    "blob-missing": 500,
-    "internal": 500,
-    "settings-invalid": 500,
-    "store-full": 503,
-    "store-unavailable": 503,
-    "trust-list-missing": 503,
-    "mailbox-full": 507,
+STATUS_OF_ERROR: Final[Mapping[type[MSSError], int]] = {
+    errors.BadRequestError: 400,
+    errors.MalformedFormError: 400,
+    errors.MalformedJSONError: 400,
+    mss.NotAuthenticatedError: 401,
+    mss.PeerNotTrustedError: 403,
+    mss.SenderNotAllowedError: 403,
+    mss.NotFoundError: 404,
+    errors.MethodNotAllowedError: 405,
+    errors.NotAcceptableError: 406,
+    errors.RequestTimeoutError: 408,
+    mss.ConflictError: 409,
+    errors.CursorExpiredError: 410,
+    mss.MessageTooLargeError: 413,
+    errors.RequestTooLargeError: 413,
+    errors.AddressTooLongError: 414,
+    errors.UnsupportedMediaTypeError: 415,
+    mss.DomainNotTrustedError: 422,
+    mime.HeaderValueError: 422,
+    errors.InvalidFieldsError: 422,
+    mss.InvalidRequestError: 422,
+    errors.JSONTooComplexError: 422,
+    mime.MessageLimitError: 422,
+    mss.MessageRefusedError: 422,
+    mime.MessageSyntaxError: 422,
+    mss.ProtectionImpossibleError: 422,
+    mss.RecipientUnknownError: 422,
+    mss.TooManyRecipientsError: 422,
+    blobs.BlobDamagedError: 500,
+    blobs.BlobMissingError: 500,
+    MSSError: 500,
+    mss.SettingsError: 500,
+    mss.StoreFullError: 503,
+    mss.StoreUnavailableError: 503,
+    mss.TrustListMissingError: 503,
+    mss.MailboxFullError: 507,
 }
+STATUSES: Final = {error.code: status for error, status in STATUS_OF_ERROR.items()}
 
 RETRY_AFTER_SECONDS: Final = 30
 
@@ -111,7 +105,7 @@ def problem_of(error: MSSError) -> Problem:
         retryable=error.retryable,
         errors=_errors_of(error),
         recipient=_recipient_of(error),
-        domain=error.domain if isinstance(error, DomainNotTrustedError) else None,
+        domain=error.domain if isinstance(error, mss.DomainNotTrustedError) else None,
     )
 
 
@@ -149,7 +143,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     match error.status_code:
         case 404:
-            return await _on_error(request, NotFoundError(what="route"))
+            return await _on_error(request, mss.NotFoundError(what="route"))
         case 405:
             return await _on_error(request, errors.MethodNotAllowedError(_methods_at(request)))
         case _:
@@ -176,7 +170,7 @@ def _methods_at(request: Request) -> tuple[str, ...]:
 
 def _headers_of(error: MSSError) -> dict[str, str]:
     match error:
-        case NotAuthenticatedError():
+        case mss.NotAuthenticatedError():
             return {"WWW-Authenticate": 'Bearer realm="mss"'}
         case errors.MethodNotAllowedError():
             return {"Allow": ", ".join(error.allowed)}
@@ -190,9 +184,9 @@ def _headers_of(error: MSSError) -> dict[str, str]:
 
 def _errors_of(error: MSSError) -> list[InvalidField] | None:
     match error:
-        case InvalidRequestError():
+        case mss.InvalidRequestError():
             return [InvalidField(field=error.field, reason=error.reason)]
-        case MessageRefusedError() | MessageSyntaxError():
+        case mss.MessageRefusedError() | mime.MessageSyntaxError():
             # The name of a rule, never a piece of the message.
             return [InvalidField(field="message", reason=error.reason)]
         case errors.InvalidFieldsError():
@@ -204,7 +198,7 @@ def _errors_of(error: MSSError) -> list[InvalidField] | None:
 def _recipient_of(error: MSSError) -> str | None:
     """Name the recipient that is to blame, which is nothing new to the sender who wrote it."""
     match error:
-        case RecipientUnknownError() | MailboxFullError() | ProtectionImpossibleError():
+        case mss.RecipientUnknownError() | mss.MailboxFullError() | mss.ProtectionImpossibleError():
             return error.address
         case _:
             return None

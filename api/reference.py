@@ -11,10 +11,20 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from api.problems import STATUSES
-from mss.errors import MSSError
+import orjson
+
+from api.problems import STATUS_OF_ERROR
 
 Node = Mapping[str, Any]
+
+# What is said of a value beside its type, in these words.
+BOUNDS: Final = {
+    "minimum": "from",
+    "maximum": "to",
+    "maxLength": "length up to",
+    "maxItems": "items up to",
+    "default": "default",
+}
 
 STYLE: Final = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; --link: #0b62a8; }
@@ -112,7 +122,7 @@ def _parameters(operation: Node) -> Iterator[str]:
         (
             f"<code>{_text(one['name'])}</code>",
             _text(one["in"]) + (", required" if one.get("required") else ""),
-            _type(one["schema"]),
+            _type(one["schema"]) + _bounds(one["schema"]),
             _text(one.get("description", one["schema"].get("description", ""))),
         )
         for one in operation.get("parameters", ())
@@ -155,7 +165,7 @@ def _shapes(document: Node) -> Iterator[str]:
         rows = [
             (
                 f"<code>{_text(field)}</code>" + (" *" if field in required else ""),
-                _type(one),
+                _type(one) + _bounds(one),
                 _text(one.get("description", "")),
             )
             for field, one in schema.get("properties", {}).items()
@@ -165,23 +175,17 @@ def _shapes(document: Node) -> Iterator[str]:
 
 def _problems() -> Iterator[str]:
     yield '<h2 id="problems">Problems</h2>'
-    texts = {error.code: error for error in _all_errors(MSSError) if error.code in STATUSES}
+    known = {error.code: (status, error) for error, status in STATUS_OF_ERROR.items()}
     rows = [
         (
             f'<code id="problem-{_text(code)}">{_text(code)}</code>',
-            str(STATUSES[code]),
+            str(status),
             _text(error.public_text) + f'<br><span lang="fr">{_text(error.public_text_fr)}</span>',
             _text(error.next_step),
         )
-        for code, error in sorted(texts.items())
+        for code, (status, error) in sorted(known.items())
     ]
     yield from _table("Codes", ("code", "status", "meaning", "next step"), rows)
-
-
-def _all_errors(root: type[MSSError]) -> Iterator[type[MSSError]]:
-    yield root
-    for one in root.__subclasses__():
-        yield from _all_errors(one)
 
 
 def _table(caption: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
@@ -207,6 +211,16 @@ def _type(schema: Node) -> str:
     if values:
         return " ".join(f"<code>{_text(str(value))}</code>" for value in values)
     return _plain_type(schema)
+
+
+def _bounds(schema: Node) -> str:
+    """Say between which bounds a value lies, and what stands for a missing one."""
+    said = [
+        f"{word} {_text(orjson.dumps(schema[name]).decode())}"
+        for name, word in BOUNDS.items()
+        if schema.get(name) not in (None, "", [])
+    ]
+    return "".join(f", {one}" for one in said)
 
 
 def _plain_type(schema: Node) -> str:

@@ -104,4 +104,4 @@ class DirectoryFilter(Filter):
     mailbox_kind: SearchText = Field(default="", description="`PER`, `ORG`, `APP`, `CAB`.")
     with_mailbox: bool = Field(default=False, description="Only who can be written to.")
     limit: Annotated[int, Field(ge=1, le=100, description="Lines in one page.")] = 20
-    cursor: Cursor | None = None
+    cursor: Cursor = None

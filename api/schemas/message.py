@@ -130,7 +130,7 @@ class MessageFilter(Filter):
     folder: Folder | None = Field(default=None, description="Only this folder; else all of them.")
     unread: bool = Field(default=False, description="Only messages without the flag `seen`.")
     limit: Limit = DEFAULT_LIMIT
-    cursor: Cursor | None = None
+    cursor: Cursor = None
 
 
 class MarkRequest(Request):

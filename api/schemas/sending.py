@@ -66,7 +66,11 @@ class DraftIn(Request):
     headers: dict[
         Annotated[str, Field(max_length=76, pattern=r"^[Xx]-[Mm][Ss][Ss]-[A-Za-z0-9-]+$")],
         HeaderText,
-    ] = Field(default_factory=dict, description="`X-MSS-…` fields: `X-MSS-NIL`, `X-MSS-MES`, …")
+    ] = Field(
+        default_factory=dict,
+        max_length=50,
+        description="`X-MSS-…` fields: `X-MSS-NIL`, `X-MSS-MES`, …",
+    )
 
 
 class DeliveryOut(View):
