@@ -9,7 +9,9 @@ that takes whatever has arrived, runs each inside a savepoint of ONE transaction
 all after ONE commit: the cost of a sync is shared by everybody who waits for it, and a change that
 fails undoes only itself.
 
-PostgreSQL: the function runs in one of a few threads; the server groups commits by itself.
+PostgreSQL: the function runs in one of a few threads; the server groups commits by itself. When
+two transactions wait for each other, the server fails one; that one is run again, so a function
+touches nothing but its connection.
 
 Errors
     `StoreFullError` when there is no room, `StoreUnavailableError` when the database does not
@@ -32,14 +34,16 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection as Connection  # noqa: PLC0414 -- the layers above name it
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from mss.errors import StoreFullError, StoreUnavailableError
 
 T = TypeVar("T")
 BATCH = 256  # changes in one transaction at the most, so that nobody waits for ever
-FULL_SIGNS = ("database or disk is full", "no space left", "could not extend file", "disk full")
+RUNS = 5  # of one transaction that the server fails because others were in its way
+FULL = {"SQLITE_FULL", "53100"}  # https://www.sqlite.org/rescode.html; PostgreSQL, appendix A
+QUARREL = {"40001", "40P01"}  # serialization failure, deadlock
 
 
 class Database(ABC):
@@ -87,16 +91,32 @@ def sync_engine(url: str) -> Engine:
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Name the trouble of a database in our own words."""
+    """Name the trouble of a database in our own words.
+
+    It is known by its code, since a server words its messages in the language of its host.
+    """
     try:
         yield
     except DBAPIError as error:
-        text = str(error.orig).lower()
-        if any(sign in text for sign in FULL_SIGNS):
+        name, code = type(error.orig).__name__, _code(error)
+        if code in FULL:
             raise StoreFullError(where="database") from error
-        if error.connection_invalidated or isinstance(error.orig, sqlite3.OperationalError):
-            raise StoreUnavailableError(reason=type(error.orig).__name__) from error
+        if code in QUARREL:
+            raise _QuarrelError(reason=name) from error
+        if error.connection_invalidated or isinstance(error, OperationalError):
+            raise StoreUnavailableError(reason=name) from error
         raise
+
+
+class _QuarrelError(StoreUnavailableError):
+    """Another transaction was in the way; the same one may succeed at once."""
+
+
+def _code(error: DBAPIError) -> str | None:
+    """Tell the driver's code for what happened."""
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorname", None)
+    return getattr(error.orig, "sqlstate", None)
 
 
 def _sqlite_engine(path: str, *, threads: bool) -> Engine:
@@ -281,5 +301,11 @@ class PostgresDatabase(Database):
         self._engine.dispose()
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
+        for _ in range(RUNS - 1):
+            with suppress(_QuarrelError):
+                return self._run(work)
+        return self._run(work)
+
+    def _run(self, work: Callable[[Connection], T]) -> T:
         with store_errors(), self._engine.begin() as connection:
             return work(connection)
