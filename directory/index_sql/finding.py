@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.sql.selectable import ScalarSelect
 
 from directory.address import Domain, MailAddress
@@ -47,6 +47,16 @@ def live_number() -> ScalarSelect[int]:
     """Return the number of the generation in force, as a part of a query."""
     table = tables.generation
     return select(table.c.number).where(table.c.state == "live").scalar_subquery()
+
+
+_HAS_MAILBOX = (
+    select(tables.mailbox.c.id)
+    .where(
+        tables.mailbox.c.generation == live_number(),
+        tables.mailbox.c.address_key == bindparam("key"),
+    )
+    .limit(1)
+)
 
 
 def find_live_number(connection: Connection) -> int | None:
@@ -90,6 +100,11 @@ def find_mailbox(
         query = query.where(table.c.liste_rouge.is_(False))
     row = connection.execute(query).first()
     return None if row is None else load_mailboxes(connection, row.generation, [row])[0]
+
+
+def has_mailbox(connection: Connection, address: MailAddress) -> bool:
+    """Say whether the directory knows a mailbox; the question that routing asks each time."""
+    return connection.execute(_HAS_MAILBOX, {"key": address.key}).first() is not None
 
 
 def is_domain_known(connection: Connection, domain: Domain) -> bool:

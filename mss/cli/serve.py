@@ -13,6 +13,7 @@ import click
 import uvicorn
 
 from api.app import create_admin_app, create_app
+from api.http_protocol import BoundedProtocol
 from mss.cli.compose import Operator, open_operator
 from mss.cli.root import answer, root, settings_of, tell
 from mss.errors import SettingsError
@@ -97,16 +98,31 @@ async def _api(operator: Operator) -> AsyncIterator[dict[str, int]]:
             app = create_app(operator.services)
             certificate = settings.path(settings.tls.certificate)
             key = settings.path(settings.tls.key)
-            config = _config(app, settings.listen.api, certificate=certificate, key=key)
+            config = _config(
+                app,
+                settings.listen.api,
+                connections=settings.limits.connections,
+                certificate=certificate,
+                key=key,
+            )
             ports["api"] = await stack.enter_async_context(_http(config))
         if settings.listen.admin:
-            config = _config(create_admin_app(operator.services), settings.listen.admin)
+            config = _config(
+                create_admin_app(operator.services),
+                settings.listen.admin,
+                connections=settings.limits.connections,
+            )
             ports["admin"] = await stack.enter_async_context(_http(config))
         yield ports
 
 
 def _config(
-    app: object, address: str, *, certificate: Path | None = None, key: Path | None = None
+    app: object,
+    address: str,
+    *,
+    connections: int,
+    certificate: Path | None = None,
+    key: Path | None = None,
 ) -> uvicorn.Config:
     host, port = split_address(address)
     return uvicorn.Config(
@@ -115,6 +131,11 @@ def _config(
         port=port,
         ssl_certfile=certificate,
         ssl_keyfile=key,
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="off",
+        proxy_headers=False,
+        limit_concurrency=connections,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -130,7 +130,7 @@ def _traits(document: CdaHeader) -> Traits:
 
 
 def _label(document: CdaHeader) -> str:
-    return _line(vocabulary.label(document.code)).rstrip()
+    return _line(vocabulary.label(document.code))[:LABEL_LENGTH].rstrip()
 
 
 def _family(traits: Traits) -> str:

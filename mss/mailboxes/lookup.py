@@ -20,5 +20,5 @@ class DirectoryLookup:
     async def find_practitioner(self, rpps: str) -> SearchHit | None:
         """Find one professional by number."""
         page = await self.search(SearchQuery(text=rpps, limit=1))
-        hits = [one for one in page.hits if one.practitioner is not None]
+        hits = [one for one in page.hits if one.practitioner and one.practitioner.rpps == rpps]
         return hits[0] if hits else None

@@ -89,8 +89,7 @@ class Router:
         missing address proves nothing. The operator's own door has the last word, and it is asked
         now, while the sender can still correct the address.
         """
-        entry = await self.database.read(lambda c: index_sql.find_mailbox(c, recipient))
-        if entry is not None:
+        if await self.database.read(lambda c: index_sql.has_mailbox(c, recipient)):
             return True
         domain = str(recipient.domain)
         if self.probe is None or not self.trust.is_trusted_domain(domain):

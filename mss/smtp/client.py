@@ -262,7 +262,10 @@ def build_relay(settings: Settings, *, trust: ServerJudge) -> SmtpRelay:
     return SmtpRelay(
         settings=settings.relay,
         trust=trust,
-        hosts=Hosts(overrides=settings.relay.hosts, port=settings.relay.port),
+        hosts=Hosts(
+            overrides={domain.lower(): host for domain, host in settings.relay.hosts.items()},
+            port=settings.relay.port,
+        ),
         tls=RelayTls(settings),
         host_name=settings.host_name,
         probe_seconds=settings.directory.ask_peer_seconds,

@@ -15,11 +15,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from crypto.digests import CHAIN_START, chain_digest
 from mss.model.audit import AuditEvent, AuditName
 from mss.store.tables import audit
+
+_INSERT = insert(audit)
+_LAST = (
+    select(audit.c.position, audit.c.digest)
+    .where(audit.c.chain == bindparam("chain"))
+    .order_by(audit.c.position.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +56,7 @@ def append(connection: Connection, event: AuditEvent, *, chain: str, at: datetim
     """Append an event to a chain, in the transaction of what it tells about."""
     if connection.dialect.name == "postgresql":  # one writer per chain; SQLite has one anyway
         connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(chain))))
-    last = connection.execute(
-        select(audit.c.position, audit.c.digest)
-        .where(audit.c.chain == chain)
-        .order_by(audit.c.position.desc())
-        .limit(1)
-    ).one_or_none()
+    last = connection.execute(_LAST, {"chain": chain}).one_or_none()
     if last is None:
         found = tuple(_newest_chains(connection))
         _insert(
@@ -81,15 +84,16 @@ def _insert(
     facts = _facts_text(dict(event.facts))
     contents = _contents(chain, position, at, event.name.value, event.actor, facts)
     connection.execute(
-        insert(audit).values(
-            chain=chain,
-            position=position,
-            at=at,
-            name=event.name.value,
-            actor=event.actor,
-            facts=facts,
-            digest=chain_digest(previous, contents),
-        )
+        _INSERT,
+        {
+            "chain": chain,
+            "position": position,
+            "at": at,
+            "name": event.name.value,
+            "actor": event.actor,
+            "facts": facts,
+            "digest": chain_digest(previous, contents),
+        },
     )
 
 

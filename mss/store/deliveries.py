@@ -24,7 +24,8 @@ from mss.store.tables import delivery, delivery_event, message
 
 LOCAL = "local"
 RELAY = "relay"
-OPEN_STATES = (DeliveryState.QUEUED.value, DeliveryState.HELD.value)
+_INSERT = insert(delivery)
+_INSERT_EVENT = insert(delivery_event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,23 +50,24 @@ def insert_delivery(connection: Connection, new: NewDelivery) -> None:
     """Add a delivery and the first line of its timeline."""
     queued = new.state is DeliveryState.QUEUED
     connection.execute(
-        insert(delivery).values(
-            id=new.id,
-            message_id=new.message_id,
-            recipient=new.recipient,
-            recipient_key=new.recipient_key,
-            domain=new.domain,
-            route=new.route,
-            state=new.state.value,
-            attempts=0,
-            queued_at=new.at,
-            next_attempt_at=new.at if queued else None,
-            expires_at=new.expires_at,
-            blob_ref=new.blob_ref,
-            notify=",".join(sorted(new.notify)),
-            original_recipient=new.original_recipient,
-            delay_told=False,
-        )
+        _INSERT,
+        {
+            "id": new.id,
+            "message_id": new.message_id,
+            "recipient": new.recipient,
+            "recipient_key": new.recipient_key,
+            "domain": new.domain,
+            "route": new.route,
+            "state": new.state.value,
+            "attempts": 0,
+            "queued_at": new.at,
+            "next_attempt_at": new.at if queued else None,
+            "expires_at": new.expires_at,
+            "blob_ref": new.blob_ref,
+            "notify": ",".join(sorted(new.notify)),
+            "original_recipient": new.original_recipient,
+            "delay_told": False,
+        },
     )
     add_event(connection, new.id, at=new.at, station=Station.ACCEPTED)
     if new.state is DeliveryState.DELIVERED:
@@ -83,9 +85,14 @@ def add_event(
 ) -> None:
     """Add a line to a delivery's timeline."""
     connection.execute(
-        insert(delivery_event).values(
-            delivery_id=delivery_id, at=at, station=station.value, code=code, detail=detail
-        )
+        _INSERT_EVENT,
+        {
+            "delivery_id": delivery_id,
+            "at": at,
+            "station": station.value,
+            "code": code,
+            "detail": detail,
+        },
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Row,
+    bindparam,
     delete,
     func,
     insert,
@@ -23,6 +24,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from mss.model.message import Origin
 from mss.store.tables import acceptance, delivery, deposit, idempotency, message
 
+_INSERT = insert(message)
+_FIND_ACCEPTED = select(acceptance.c.key, acceptance.c.message_id).where(
+    acceptance.c.key.in_(bindparam("keys", expanding=True))
+)
 _COLUMNS = tuple(column.name for column in message.c)
 
 
@@ -61,7 +66,7 @@ def acceptance_key(*, sender: str | None, raw: bytes, recipient_key: str) -> str
 def insert_message(connection: Connection, row: MessageRow) -> None:
     """Add the row of an accepted message."""
     connection.execute(
-        insert(message),
+        _INSERT,
         {
             "id": row.id,
             "origin": row.origin.value,
@@ -100,9 +105,7 @@ def claim_acceptance_keys(
 
 def find_accepted(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
     """Map those of *keys* that were accepted before to the message they belong to."""
-    rows = connection.execute(
-        select(acceptance.c.key, acceptance.c.message_id).where(acceptance.c.key.in_(keys))
-    )
+    rows = connection.execute(_FIND_ACCEPTED, {"keys": list(keys)})
     return {row.key: row.message_id for row in rows}
 
 
