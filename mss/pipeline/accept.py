@@ -158,6 +158,7 @@ class Acceptance:
         if submission.origin is Origin.PEER:
             kept = await aside(len(opened.kept), parse_message, opened.kept, self.mime_limits)
             check_author(submission.principal, sender=submission.envelope.sender, message=kept)
+            internet_message_id = kept.internet_message_id or internet_message_id
         relayed = [one for one in routes if isinstance(one, RelayRoute)]
         leaving = await self.protection.protect(raw, relayed) if relayed else {}
         is_kept = submission.origin is not Origin.SYSTEM or len(relayed) < len(routes)

@@ -81,7 +81,7 @@ class Committer:
         """Find the message that these very octets became before, if every recipient has it."""
         keys = list(acceptance_keys(submission).values())
         found = await self.database.read(lambda c: messages.find_accepted(c, keys))
-        if len(found) < len(keys):
+        if not found or len(found) < len(keys):
             return None
         return await self.accepted(next(iter(found.values())), is_repeat=True)
 
