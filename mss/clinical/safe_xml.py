@@ -118,7 +118,7 @@ def _refuse_document_type(text: str) -> None:
         elif text.startswith("<?", at):
             at = _after(text, "?>", at + 2)
         elif text.startswith("<!", at):
-            pass
+            raise XMLRefusedError("document-type")
         else:
             return
 
