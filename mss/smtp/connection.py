@@ -42,6 +42,7 @@ STREAM_OCTETS: Final = 64 * 1024
 CHUNK_OCTETS: Final = 256 * 1024
 # 512 of RFC 5321, 4.5.3.1.4, and room for the parameters of SIZE, BODY and DSN.
 MAX_COMMAND: Final = 2048
+ASIDE_OCTETS: Final = 1024 * 1024
 HANDSHAKE_SECONDS: Final = 30
 LINGER_SECONDS: Final = 5.0
 MAX_ERRORS: Final = 20
@@ -528,15 +529,16 @@ class Connection(SMTP):
             if not chunk:
                 raise _GoneError
             message.feed(chunk)
+        self._reader._buffer[:0] = message.rest  # type: ignore[attr-defined]  # noqa: SLF001
         try:
-            raw = message.outcome()
+            if message.size_octets < ASIDE_OCTETS:
+                return message.outcome()
+            # Joining is one long copy; in a thread the interpreter lets the others go on.
+            return await asyncio.to_thread(message.outcome)
         except MSSError as error:
             if message.is_hopeless:
                 raise HangUpError(reply_for(error)) from error
             raise
-        finally:
-            self._reader._buffer[:0] = message.rest  # type: ignore[attr-defined]  # noqa: SLF001
-        return raw
 
     async def _accept(self, transaction: _Transaction, raw: bytes) -> Reply:
         """Hand the message over; what happens now takes as long as durability takes."""

@@ -58,6 +58,11 @@ class DataReader:
         return self._drained > DRAIN_OCTETS + self._limit
 
     @property
+    def size_octets(self) -> int:
+        """How much content was taken so far."""
+        return self._size
+
+    @property
     def rest(self) -> bytes:
         """What came after the end of the message: pipelined commands."""
         return self._rest or b""
