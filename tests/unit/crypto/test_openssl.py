@@ -17,6 +17,7 @@ OPENSSL = shutil.which("openssl")
 AT = str(int(NOW.timestamp()))
 
 pytestmark = [
+    pytest.mark.interop,
     pytest.mark.skipif(OPENSSL is None, reason="openssl is not installed"),
     pytest.mark.slow,
 ]
