@@ -235,3 +235,19 @@ def test_a_bomb_is_refused_quickly_and_in_little_memory(entries: list[Entry]) ->
 def test_a_small_file_may_compress_well() -> None:
     """The ratio is judged only above a mebibyte: metadata are very regular text."""
     assert read_zip(make_zip(Entry(data=b" " * 900_000)), LIMITS)[0].octets == b" " * 900_000
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [Entry(data=b"\0" * 4 * MEBI)],
+        [Entry(name=b"%d" % number, data=b"\0" * 900_000) for number in range(3)],
+    ],
+    ids=["one", "together"],
+)
+def test_what_packs_too_well_is_refused_below_the_other_ceilings(entries: list[Entry]) -> None:
+    """A small bomb in each of many mails costs as much as a large one."""
+    with pytest.raises(ArchiveTooLargeError) as caught:
+        read_zip(make_zip(*entries), LIMITS)
+
+    assert caught.value.reason == "ratio"
