@@ -8,7 +8,7 @@ the Protocols of `mss/ports.py` here.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from directory.address import MailAddress
@@ -31,7 +31,7 @@ from mss.pipeline.route import Router
 from mss.ports import BlobStore, RecipientProbe, Relay
 from mss.services import Services
 from mss.settings import Settings
-from mss.smtp.client import build_relay
+from mss.smtp.client import HostFinder, build_relay
 from mss.store import migrate
 from mss.store.engine import Database, open_database
 from mss.telemetry.health import Health
@@ -64,10 +64,14 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Desk]:
-    """Open the database and what stands on it."""
+async def open_desk(
+    settings: Settings, *, clock: Clock | None = None, database: Database | None = None
+) -> AsyncIterator[Desk]:
+    """Open the database and what stands on it; a database that is given is closed as well."""
     clock = clock or SystemClock()
-    database = open_database(settings.database_url, pool_size=settings.database.pool_size)
+    database = database or open_database(
+        settings.database_url, pool_size=settings.database.pool_size
+    )
     chain = clock.new_id()
     try:
         trust = TrustSpace(
@@ -102,6 +106,8 @@ async def open_operator(
     clock: Clock | None = None,
     relay: Relay | None = None,
     blobs: BlobStore | None = None,
+    database: Database | None = None,
+    hosts: HostFinder | None = None,
 ) -> AsyncIterator[Operator]:
     """Open an operator.
 
@@ -110,9 +116,11 @@ async def open_operator(
         clock: Another clock than the machine's.
         relay: Another relay than SMTP's.
         blobs: Another blob store than the one that the settings name.
+        database: Another database than the one that the settings name; closed at the end.
+        hosts: Another way to find the hosts of a domain than the settings' table and MX records.
     """
     async with AsyncExitStack() as stack:
-        desk = await stack.enter_async_context(open_desk(settings, clock=clock))
+        desk = await stack.enter_async_context(open_desk(settings, clock=clock, database=database))
         await desk.trust.refresh()
         sealer = home.load_sealer(settings.home)
         if blobs is None:
@@ -120,6 +128,8 @@ async def open_operator(
                 open_blob_store(settings, clock=desk.clock, sealer=sealer)
             )
         smtp_relay = build_relay(settings, trust=desk.trust)
+        if hosts is not None:
+            smtp_relay = replace(smtp_relay, hosts=hosts)
         stack.push_async_callback(smtp_relay.aclose)
         probe: RecipientProbe | None = smtp_relay if settings.directory.ask_peer else None
         protection = Protection(
