@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from mss.store.engine import Database, open_database, sync_engine
 from tests.support.clock import FixedClock
@@ -100,13 +100,29 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await opened.aclose()
 
 
-@pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    """One connection to that database, in a transaction that may write."""
-    engine = sync_engine(database_url).execution_options(writes=True)
-    with engine.begin() as opened:
-        yield opened
+@pytest.fixture(scope="session", params=ENGINES)
+def shared_engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """One database of each engine for tests that leave nothing behind."""
+    if request.param == "sqlite":
+        sqlite: SqliteFactory = request.getfixturevalue("sqlite_factory")
+        url = sqlite.create(tmp_path_factory.mktemp("shared"))
+    else:
+        postgresql: PostgresqlFactory = request.getfixturevalue("postgresql_factory")
+        url = postgresql.create()
+    engine = sync_engine(url).execution_options(writes=True)
+    yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def connection(shared_engine: Engine) -> Iterator[Connection]:
+    """A connection to an empty database with every table, in a transaction that is undone."""
+    with shared_engine.connect() as opened:
+        transaction = opened.begin()
+        yield opened
+        transaction.rollback()
 
 
 def _is_loopback(host: object) -> bool:

@@ -8,7 +8,7 @@ Sources
     RFC 5321, 4.5.4 (retries) and 6.1 (responsibility); RFC 3461, 6.2 (reports by a relay).
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -63,8 +63,8 @@ class Delivering:
     chain: str
     worker: str
 
-    async def claim(self, *, limit: int, busy_domains: Collection[str]) -> list[Delivery]:
-        """Take deliveries that are due, away from domains that have enough connections."""
+    async def claim(self, *, limit: int, under_way: Mapping[str, int]) -> list[Delivery]:
+        """Take deliveries that are due, never more of one domain than the settings allow."""
         now = self.clock.now()
         return await self.database.write(
             lambda c: deliveries.claim_due(
@@ -73,7 +73,8 @@ class Delivering:
                 until=now + CLAIM,
                 worker=self.worker,
                 limit=limit,
-                busy_domains=busy_domains,
+                per_domain=self.settings.per_destination,
+                under_way=under_way,
             )
         )
 
@@ -146,7 +147,7 @@ class Delivering:
             case GiveUp():
                 self._failed(connection, delivery, code="expired", detail=outcome.detail, now=now)
             case TryAgain():
-                deliveries.postpone(
+                is_waiting = deliveries.postpone(
                     connection,
                     delivery.id,
                     at=now,
@@ -154,7 +155,8 @@ class Delivering:
                     code=outcome.code,
                     detail=outcome.detail,
                 )
-                self._tell_delay(connection, delivery, now)
+                if is_waiting:
+                    self._tell_delay(connection, delivery, now)
             case _:
                 assert_never(step)
 

@@ -5,9 +5,11 @@ touched; if it dies, the claim runs out and another worker takes over. Only here
 differ (`SKIP LOCKED` on PostgreSQL; SQLite has one writer and needs none).
 """
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
@@ -103,23 +105,40 @@ def claim_due(
     until: datetime,
     worker: str,
     limit: int,
-    busy_domains: Collection[str] = (),
+    per_domain: int | None = None,
+    under_way: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Delivery]:
-    """Take up to *limit* deliveries that are due, and count the attempt that begins now."""
+    """Take up to *limit* deliveries that are due, and count the attempt that begins now.
+
+    Args:
+        connection: In a transaction that is committed before the network is touched.
+        now: Instant of the attempt.
+        until: When the claim runs out.
+        worker: Who claims.
+        limit: How many to take at the most.
+        per_domain: How many of one domain may be under way; the rest stays due.
+        under_way: How many of each domain are under way already.
+    """
+    full = [one for one, n in under_way.items() if per_domain is not None and n >= per_domain]
     due = (
-        select(delivery.c.id)
+        select(delivery.c.id, delivery.c.domain)
         .where(
             delivery.c.state == DeliveryState.QUEUED.value,
             delivery.c.next_attempt_at <= now,
             or_(delivery.c.claimed_until.is_(None), delivery.c.claimed_until < now),
         )
-        .order_by(delivery.c.next_attempt_at)
+        .order_by(delivery.c.next_attempt_at, delivery.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    if busy_domains:
-        due = due.where(delivery.c.domain.not_in(sorted(busy_domains)))
-    ids = list(connection.execute(due).scalars())
+    if full:
+        due = due.where(delivery.c.domain.not_in(sorted(full)))
+    taken = Counter(under_way)
+    ids = []
+    for row in connection.execute(due):
+        if per_domain is None or taken[row.domain] < per_domain:
+            taken[row.domain] += 1
+            ids.append(row.id)
     if not ids:
         return []
     connection.execute(
@@ -127,7 +146,7 @@ def claim_due(
         .where(delivery.c.id.in_(ids))
         .values(claimed_by=worker, claimed_until=until, attempts=delivery.c.attempts + 1)
     )
-    rows = connection.execute(_deliveries().where(delivery.c.id.in_(ids)))
+    rows = connection.execute(_deliveries().where(delivery.c.id.in_(ids)).order_by(delivery.c.id))
     return [_delivery(row) for row in rows]
 
 
@@ -210,9 +229,9 @@ def postpone(
     next_attempt_at: datetime,
     code: str,
     detail: str,
-) -> None:
-    """Keep a delivery queued after an attempt that failed for now."""
-    connection.execute(
+) -> bool:
+    """Keep a delivery queued after an attempt that failed for now; tell whether it still was."""
+    changed = connection.execute(
         update(delivery)
         .where(delivery.c.id == delivery_id, delivery.c.state == DeliveryState.QUEUED.value)
         .values(
@@ -223,7 +242,10 @@ def postpone(
             last_detail=detail,
         )
     )
+    if changed.rowcount == 0:
+        return False
     add_event(connection, delivery_id, at=at, station=Station.DEFERRED, code=code, detail=detail)
+    return True
 
 
 def tell_delay(connection: Connection, delivery_id: str) -> bool:

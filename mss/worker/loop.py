@@ -81,8 +81,7 @@ class Worker:
         room = self.settings.concurrency - len(self._under_way)
         if room <= 0:
             return False
-        busy = {name for name, n in self._domains.items() if n >= self.settings.per_destination}
-        claimed = await self.delivering.claim(limit=room, busy_domains=busy)
+        claimed = await self.delivering.claim(limit=room, under_way=self._domains)
         for delivery in claimed:
             self._domains[delivery.domain] += 1
             self._start(group, self._deliver(delivery), "delivery")
