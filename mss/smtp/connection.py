@@ -25,6 +25,7 @@ from crypto.tls import TlsEndpoint
 from mss.errors import MessageTooLargeError, MSSError, NotAuthenticatedError, TooManyRecipientsError
 from mss.model.envelope import Envelope as MailEnvelope
 from mss.model.envelope import Recipient
+from mss.model.message import Origin
 from mss.model.principal import AccountPrincipal, Principal
 from mss.pipeline.submission import RefusedRoute, Route, Submission
 from mss.smtp import auth, replies
@@ -32,6 +33,7 @@ from mss.smtp.commands import MailCommand, parse_mail, parse_rcpt
 from mss.smtp.data import DataReader
 from mss.smtp.door import Door, Visitor
 from mss.smtp.errors import ConversationError, HangUpError
+from mss.smtp.mx import subject_of
 from mss.smtp.replies import Reply, reply_for
 
 _log = logging.getLogger(__name__)
@@ -470,22 +472,33 @@ class Connection(SMTP):
         self._need_greeting()
         if self._transaction.command is not None:
             return replies.MAIL_ALREADY
-        assert self._client.tls is not None
-        principal = self._door.rules.identify(
-            Visitor(
-                host=self._host,
-                tls=cast("TlsEndpoint", self._client.tls),  # ssl declares overloads instead
-                account=self._client.account,
-            )
-        )
         command = parse_mail(argument)
         limit = self._door.limits.message_octets
         if command.size_octets is not None and command.size_octets > limit:
             raise MessageTooLargeError(size_octets=command.size_octets, limit_octets=limit)
-        await self._door.acceptance.check_sender(principal, command.sender)
-        self._transaction.principal = principal
+        self._transaction.principal = await self._identified(command)
         self._transaction.command = command
         return replies.SENDER_OK
+
+    async def _identified(self, command: MailCommand) -> Principal:
+        """Recognise whoever is connected and let them write as the sender that they name.
+
+        An operator that is turned away is an event for the journal, not only for the log.
+        """
+        assert self._client.tls is not None
+        tls = cast("TlsEndpoint", self._client.tls)  # ssl declares overloads instead
+        visitor = Visitor(host=self._host, tls=tls, account=self._client.account)
+        try:
+            principal = self._door.rules.identify(visitor)
+            await self._door.acceptance.check_sender(principal, command.sender)
+        except MSSError as error:
+            if self._door.rules.origin is Origin.PEER:
+                subject = subject_of(tls)
+                await self._door.acceptance.note_peer_refusal(
+                    error, subject=subject, host=self._host
+                )
+            raise
+        return principal
 
     async def _rcpt(self, argument: str) -> Reply:
         transaction = self._transaction

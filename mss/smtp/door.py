@@ -14,6 +14,7 @@ from typing import Protocol
 
 from crypto.tls import TlsEndpoint
 from directory.address import MailAddress
+from mss.errors import MSSError
 from mss.model.message import Origin
 from mss.model.principal import AccountPrincipal, Principal
 from mss.pipeline.submission import Accepted, Route, Submission
@@ -32,6 +33,10 @@ class Acceptance(Protocol):
 
     async def route(self, principal: Principal, recipient: MailAddress) -> Route:
         """Say where a recipient is, or why it cannot be reached."""
+        ...
+
+    async def note_peer_refusal(self, error: MSSError, *, subject: str, host: str) -> None:
+        """Write into the journal that an operator was turned away."""
         ...
 
     async def accept(self, submission: Submission) -> Accepted:

@@ -13,6 +13,7 @@ from typing import Protocol
 from crypto import tls
 from crypto.certificates import Certificate
 from crypto.errors import CertificateSyntaxError, UntrustedError
+from crypto.tls import TlsEndpoint
 from mss.errors import NotAuthenticatedError, PeerNotTrustedError
 from mss.model.message import Origin
 from mss.model.principal import AccountPrincipal, PeerPrincipal, Principal
@@ -27,6 +28,14 @@ class PeerJudge(Protocol):
     def judge_peer(self, certificate: Certificate, *, host: str) -> PeerPrincipal:
         """Recognise the operator behind a client certificate, or raise `MSSError`."""
         ...
+
+
+def subject_of(endpoint: TlsEndpoint) -> str:
+    """Name the certificate of the other side for the journal; empty when it showed none."""
+    try:
+        return tls.peer_certificate(endpoint).subject_text
+    except (CertificateSyntaxError, UntrustedError):
+        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -245,6 +245,17 @@ async def test_an_operator_may_not_speak_for_another_domain(peer: Wire) -> None:
     assert (reply.code, reply.status) == (550, "5.7.1")
 
 
+async def test_an_operator_that_is_turned_away_is_noted_in_the_journal(
+    peer: Wire, services: FakeServices
+) -> None:
+    """An administrator must find who knocked, and why the door stayed shut."""
+    await peer.ask("MAIL FROM:<x@other.mssante.fr>")
+
+    [(code, subject)] = services.acceptance.refusals
+    assert code == "peer-not-trusted"
+    assert f"CN={PEER_HOST}" in subject
+
+
 async def test_an_operator_sends_reports_with_the_null_sender(peer: Wire) -> None:
     """RFC 5321, 4.5.5."""
     assert (await peer.ask("MAIL FROM:<>")).code == 250

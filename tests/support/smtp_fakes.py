@@ -59,6 +59,10 @@ class FakeAcceptance:
     waiting: asyncio.Event = field(default_factory=asyncio.Event)
     done: asyncio.Event = field(default_factory=asyncio.Event)
     local: frozenset[str] = frozenset({DOCTOR, COLLEAGUE})
+    refusals: list[tuple[str, str]] = field(default_factory=list)
+
+    async def note_peer_refusal(self, error: MSSError, *, subject: str, host: str) -> None:
+        self.refusals.append((error.code, subject))
 
     async def check_sender(self, principal: Principal, sender: MailAddress | None) -> None:
         match principal:
