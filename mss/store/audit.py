@@ -4,18 +4,21 @@ Every process writes a chain of its own (named by a fresh identifier at start), 
 machines append without waiting for one another. Row *n* of a chain keeps
 `digest = SHA-256(digest of row n-1, contents of row n)`: changing or removing a row breaks every
 later one. Cutting off the end of a chain cannot be seen from the chain itself; the first row of a
-process's chain therefore names the chains that it found and how long they were.
+process's chain therefore names the chains that it found and how long they were, and the check asks
+for every row that was ever remembered so.
 
 Sources
     docs/adr/0008.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
 from crypto.digests import CHAIN_START, chain_digest
 from mss.model.audit import AuditEvent, AuditName
@@ -140,25 +143,44 @@ def check_chains(connection: Connection) -> tuple[int, list[BrokenLink]]:
     rows = connection.execute(
         select(audit).order_by(audit.c.chain, audit.c.position).execution_options(yield_per=1000)
     )
-    checked, broken = 0, list[BrokenLink]()
-    chain, position, previous, bad = "", 0, CHAIN_START, False
+    checked, broken = 0, dict[str, BrokenLink]()
+    lengths, remembered = Counter[str](), Counter[str]()
+    previous = CHAIN_START
     for row in rows:
-        if row.chain != chain:
-            chain, position, previous, bad = row.chain, 0, CHAIN_START, False
-        if bad:
+        if row.chain in broken:
             continue
-        position += 1
-        contents = _contents(chain, row.position, row.at, row.name, row.actor, row.facts)
-        if row.position != position:
-            reason = f"row {position} is missing"
-        elif chain_digest(previous, contents) != row.digest:
-            reason = "its contents do not match its digest"
-        else:
-            checked, previous = checked + 1, row.digest
+        position = lengths[row.chain] + 1
+        reason = _objection(row, position, CHAIN_START if position == 1 else previous)
+        if reason is not None:
+            broken[row.chain] = BrokenLink(chain=row.chain, position=position, reason=reason)
             continue
-        bad = True
-        broken.append(BrokenLink(chain=chain, position=position, reason=reason))
-    return checked, broken
+        checked, previous, lengths[row.chain] = checked + 1, row.digest, position
+        if row.name == AuditName.CHAIN_STARTED:
+            remembered |= _remembered(row.facts)
+    for chain, length in remembered.items():
+        if chain not in broken and lengths[chain] < length:
+            position = lengths[chain] + 1
+            broken[chain] = BrokenLink(chain=chain, position=position, reason=_missing(position))
+    return checked, [broken[chain] for chain in sorted(broken)]
+
+
+def _objection(row: Row[Any], position: int, previous: str) -> str | None:
+    """Say why *row* cannot be the row at *position* after the one with digest *previous*."""
+    if row.position != position:
+        return _missing(position)
+    contents = _contents(row.chain, row.position, row.at, row.name, row.actor, row.facts)
+    if chain_digest(previous, contents) != row.digest:
+        return "its contents do not match its digest"
+    return None
+
+
+def _missing(position: int) -> str:
+    return f"row {position} is missing"
+
+
+def _remembered(facts: str) -> Counter[str]:
+    """Read how long other chains were when this one began; its digest was checked before."""
+    return Counter({chain: int(length) for chain, length in orjson.loads(facts).items()})
 
 
 def _facts_text(facts: dict[str, str]) -> str:
