@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 from crypto.sealing import Sealer
 from mss.clock import Clock
-from mss.errors import MSSError
+from mss.errors import MSSError, StoreUnavailableError
 from mss.mime.reports import Report
 from mss.model.audit import AuditEvent, AuditName
 from mss.model.delivery import DeliveryState
@@ -101,6 +101,9 @@ class Committer:
             if repeat is None:
                 raise
             return repeat
+        except StoreUnavailableError:
+            # Perhaps it was committed and only the answer was lost: a row may need these bodies.
+            raise
         except Exception:
             await self._forget(refs)
             raise
@@ -175,15 +178,17 @@ class _Writing:
         )
         if not fresh:
             raise _RepeatError
-        is_matched = self._correlate(connection)
+        reported = self._correlate(connection)
         recipients = {one.address.key: one for one in self.ready.submission.envelope.recipients}
         for route in self.ready.routes:
             if keys[route.address.key] in fresh:
-                self._deliver(connection, route, recipients[route.address.key], is_matched)
+                self._deliver(connection, route, recipients[route.address.key], bool(reported))
         self._keep_sent_copy(connection)
         if self.also is not None:
             self.also(connection, self.message_id)
-        audit.append(connection, self._event(), chain=self.committer.chain, at=self.at)
+        # The journal comes last: its lock would make others wait for all that follows it.
+        for event in (*reported, self._event()):
+            audit.append(connection, event, chain=self.committer.chain, at=self.at)
 
     def _row(self) -> messages.MessageRow:
         ready, envelope = self.ready, self.ready.submission.envelope
@@ -208,15 +213,11 @@ class _Writing:
             ),
         )
 
-    def _correlate(self, connection: Connection) -> bool:
+    def _correlate(self, connection: Connection) -> list[AuditEvent]:
         if self.ready.report is None:
-            return False
+            return []
         return correlate(
-            connection,
-            report=self.ready.report,
-            submission=self.ready.submission,
-            chain=self.committer.chain,
-            at=self.at,
+            connection, report=self.ready.report, submission=self.ready.submission, at=self.at
         )
 
     def _deliver(

@@ -15,7 +15,7 @@ from mss.model.audit import AuditEvent, AuditName
 from mss.model.delivery import Delivery, DeliveryState, Station
 from mss.model.principal import PeerPrincipal, Principal, SystemPrincipal
 from mss.pipeline.submission import Submission
-from mss.store import audit, deliveries, messages
+from mss.store import deliveries, messages
 from mss.store.engine import Connection
 
 # Words of reports (RFC 3464, 2.3.3; RFC 8098, 3.2.6.2) and how far they raise a delivery. Others
@@ -36,24 +36,18 @@ def is_failure(report: Report | None) -> bool:
 
 
 def correlate(
-    connection: Connection,
-    *,
-    report: Report,
-    submission: Submission,
-    chain: str,
-    at: datetime,
-) -> bool:
-    """Raise the deliveries that a report is about; tell whether there was any."""
-    is_matched = False
+    connection: Connection, *, report: Report, submission: Submission, at: datetime
+) -> list[AuditEvent]:
+    """Raise the deliveries that a report is about; give an event for the journal for each."""
+    events: list[AuditEvent] = []
     for row in _reported_messages(connection, report, submission):
         for delivery in deliveries.deliveries_of(connection, row.id):
             about = _about(report, delivery)
             if about is None or not _may_report(submission.principal, delivery):
                 continue
-            is_matched = True
             _record(connection, delivery, about, at=at)
-            _note(connection, delivery, about, chain=chain, at=at)
-    return is_matched
+            events.append(_event(delivery, about))
+    return events
 
 
 def _reported_messages(
@@ -115,15 +109,8 @@ def _record(
     )
 
 
-def _note(
-    connection: Connection,
-    delivery: Delivery,
-    about: ReportedRecipient,
-    *,
-    chain: str,
-    at: datetime,
-) -> None:
-    event = AuditEvent(
+def _event(delivery: Delivery, about: ReportedRecipient) -> AuditEvent:
+    return AuditEvent(
         name=AuditName.DELIVERY_REPORTED,
         actor="peer",
         facts=(
@@ -133,4 +120,3 @@ def _note(
             ("status", about.status),
         ),
     )
-    audit.append(connection, event, chain=chain, at=at)

@@ -96,7 +96,8 @@ def claim_acceptance_keys(
     insert_for = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = (
         insert_for(acceptance)
-        .values([{"key": key, "message_id": message_id, "accepted_at": at} for key in keys])
+        # In one order for all, so that two who bring the same keys never wait for each other.
+        .values([{"key": key, "message_id": message_id, "accepted_at": at} for key in sorted(keys)])
         .on_conflict_do_nothing(index_elements=["key"])
         .returning(acceptance.c.key)
     )
