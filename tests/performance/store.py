@@ -6,6 +6,7 @@ each for 32 waiting tasks, committed in groups or one by one.
 """
 
 import asyncio
+import sqlite3
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -15,6 +16,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from sqlalchemy import Connection
+from sqlalchemy.engine import make_url
 
 from mss.model.mailbox import Folder
 from mss.store import mailboxes, messages, migrate
@@ -26,6 +28,13 @@ AT_ONCE = 32
 MESSAGES = 2000
 WRITES = 960
 
+BARE_MAILBOX = "SELECT * FROM mailbox WHERE address_key = 'anne@cabinets-demo.mssante.fr'"
+BARE_LIST = """
+SELECT * FROM deposit JOIN message ON message.id = deposit.message_id
+JOIN mailbox ON mailbox.id = deposit.mailbox_id
+WHERE mailbox.address_key = 'anne@cabinets-demo.mssante.fr' AND deposit.folder = 'inbox'
+ORDER BY deposit.uid DESC LIMIT 50
+"""
 Question = Callable[[Connection], object]
 Way = Callable[[str, Question, int], Coroutine[None, None, float]]
 
@@ -58,6 +67,7 @@ def _compare_reads(url: str, case: str, question: Question, *, times: int) -> No
                 ("inline", _read_inline),
                 ("thread a question", _read_by_thread),
                 ("thread a statement", _read_by_statement),
+                ("bare sqlite3, no values made", _read_bare),
             )
         },
     )
@@ -122,6 +132,19 @@ async def _read_by_statement(url: str, question: Question, times: int) -> float:
 
         found = await _rate(ask, times=times)
     engine.dispose()
+    return found
+
+
+async def _read_bare(url: str, question: Question, times: int) -> float:
+    """Ask in place with the driver alone and make nothing of the rows: the floor."""
+    sql = BARE_LIST if isinstance(question, partial) else BARE_MAILBOX
+    connection = sqlite3.connect(make_url(url).database or "")
+
+    async def ask() -> None:
+        connection.execute(sql).fetchall()
+
+    found = await _rate(ask, times=times)
+    connection.close()
     return found
 
 
