@@ -5,7 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from directory.model import MailboxKind
 from mss.model.mailbox import Deposit, Flag, Folder, Mailbox
@@ -20,6 +31,21 @@ _FLAG_COLUMNS = {
     Flag.ANSWERED: deposit.c.answered,
     Flag.FLAGGED: deposit.c.flagged,
 }
+
+# Statements of the hot path are built once: building one costs more than running it.
+_FIND = select(mailbox).where(mailbox.c.address_key == bindparam("key"))
+_IS_DEPOSITED = select(deposit.c.uid).where(
+    deposit.c.mailbox_id == bindparam("mailbox"),
+    deposit.c.message_id == bindparam("message"),
+    deposit.c.role == bindparam("role"),
+)
+_TAKE_UID = (
+    update(mailbox)
+    .where(mailbox.c.id == bindparam("mailbox"))
+    .values(next_uid=mailbox.c.next_uid + 1, used_octets=mailbox.c.used_octets + bindparam("size"))
+    .returning(mailbox.c.next_uid)
+)
+_DEPOSIT = insert(deposit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +78,7 @@ def insert_mailbox(connection: Connection, box: Mailbox, *, address_key: str) ->
 
 def find_mailbox(connection: Connection, address_key: str) -> Mailbox | None:
     """Find a mailbox by its normalised address."""
-    row = connection.execute(
-        select(mailbox).where(mailbox.c.address_key == address_key)
-    ).one_or_none()
+    row = connection.execute(_FIND, {"key": address_key}).one_or_none()
     return None if row is None else _mailbox(row)
 
 
@@ -138,33 +162,23 @@ def insert_deposit(
     at: datetime,
 ) -> None:
     """Deposit a message in a mailbox; the same message in the same role is deposited once."""
-    already = connection.execute(
-        select(deposit.c.uid).where(
-            deposit.c.mailbox_id == mailbox_id,
-            deposit.c.message_id == message_id,
-            deposit.c.role == role,
-        )
-    ).first()
-    if already:
+    place = {"mailbox": mailbox_id, "message": message_id, "role": role}
+    if connection.execute(_IS_DEPOSITED, place).first():
         return
-    uid = connection.execute(
-        update(mailbox)
-        .where(mailbox.c.id == mailbox_id)
-        .values(next_uid=mailbox.c.next_uid + 1, used_octets=mailbox.c.used_octets + size_octets)
-        .returning(mailbox.c.next_uid)
-    ).scalar_one()
+    uid = connection.execute(_TAKE_UID, {"mailbox": mailbox_id, "size": size_octets}).scalar_one()
     connection.execute(
-        insert(deposit).values(
-            mailbox_id=mailbox_id,
-            uid=uid - 1,
-            message_id=message_id,
-            role=role,
-            folder=folder.value,
-            seen=seen,
-            answered=False,
-            flagged=False,
-            deposited_at=at,
-        )
+        _DEPOSIT,
+        {
+            "mailbox_id": mailbox_id,
+            "uid": uid - 1,
+            "message_id": message_id,
+            "role": role,
+            "folder": folder.value,
+            "seen": seen,
+            "answered": False,
+            "flagged": False,
+            "deposited_at": at,
+        },
     )
 
 

@@ -25,6 +25,13 @@ from mss.model.message import Origin
 from mss.store.tables import acceptance, delivery, deposit, idempotency, message
 
 _INSERT = insert(message)
+_FIND = select(message).where(message.c.id == bindparam("id"))
+_CLAIM = {
+    name: insert_for(acceptance)
+    .on_conflict_do_nothing(index_elements=["key"])
+    .returning(acceptance.c.key)
+    for name, insert_for in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
 _FIND_ACCEPTED = select(acceptance.c.key, acceptance.c.message_id).where(
     acceptance.c.key.in_(bindparam("keys", expanding=True))
 )
@@ -93,15 +100,14 @@ def claim_acceptance_keys(
     Returns:
         The keys that are new. The others belong to a message accepted earlier.
     """
-    insert_for = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = (
-        insert_for(acceptance)
-        # In one order for all, so that two who bring the same keys never wait for each other.
-        .values([{"key": key, "message_id": message_id, "accepted_at": at} for key in sorted(keys)])
-        .on_conflict_do_nothing(index_elements=["key"])
-        .returning(acceptance.c.key)
-    )
-    return set(connection.execute(statement).scalars())
+    statement = _CLAIM[connection.dialect.name]
+    return {
+        key
+        for key in keys
+        if connection.execute(
+            statement, {"key": key, "message_id": message_id, "accepted_at": at}
+        ).scalar()
+    }
 
 
 def find_accepted(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
@@ -112,7 +118,7 @@ def find_accepted(connection: Connection, keys: Sequence[str]) -> dict[str, str]
 
 def find_message(connection: Connection, message_id: str) -> MessageRow | None:
     """Find a message by our identifier."""
-    row = connection.execute(select(message).where(message.c.id == message_id)).one_or_none()
+    row = connection.execute(_FIND, {"id": message_id}).one_or_none()
     return None if row is None else message_of(row)
 
 
