@@ -22,6 +22,7 @@ from directory.trust_list import TrustListEntry, build_trust_list
 from mss.cli import home
 from mss.cli.compose import Desk, Operator, open_desk, open_operator
 from mss.errors import MSSError
+from mss.mailboxes.reading import MessageView
 from mss.model.delivery import Deferred, Delivery, Outcome, Refused, Relayed
 from mss.model.envelope import Envelope, Notify, Recipient
 from mss.model.message import Origin
@@ -353,6 +354,14 @@ class InProcessOperator:
                 origin=Origin.PEER,
             )
         )
+
+    async def letters(self, account: str, address: str) -> list[MessageView]:
+        """Read everything in a mailbox, newest first."""
+        principal = await self.log_in(account)
+        page = await self.services.reading.list_messages(
+            principal, address, folder=None, limit=50, cursor=None
+        )
+        return list(page.items)
 
     async def work(self) -> None:
         """Do everything that is due."""
