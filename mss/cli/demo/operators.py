@@ -72,6 +72,11 @@ class DemoOperator:
         return f"mta.{self.domain}"
 
     @property
+    def client_stem(self) -> Path:
+        """Where its software's certificate (`.crt`) and key (`.key`) are."""
+        return self.home.parent / "software" / self.account
+
+    @property
     def subject_name(self) -> DistinguishedName:
         """The subject of its server certificate, as the trust list writes it."""
         return DistinguishedName.parse(
@@ -109,7 +114,9 @@ def prepare(folder: Path, stage: Stage, *, port_base: int) -> Operators:
     stage.chapter("Two operators come up")
     now = SystemClock().now()
     operators = _cast(folder, port_base)
-    with stage.step("Test PKI issued: root → organisations CA → server, signing, confidentiality"):
+    with stage.step(
+        "Test PKI issued: root → organisations CA → server, signing, confidentiality, client"
+    ):
         authority = create_authority("DEMO ELEMENTAIRE", at=now - timedelta(minutes=5))
         operators.anchors.write_text(authority.anchors_pem, encoding="ascii")
         for one in operators.both():
@@ -180,6 +187,18 @@ def _make_home(
         ),
         at=at,
     ).certificate
+    # What the software shows when a door asks: the API and submission doors do not ask yet.
+    client = authority.issue(
+        CertificateProfile.CLIENT,
+        Subject(
+            common_name=one.account,
+            organization=one.organization,
+            structure_id=one.structure_id,
+        ),
+        at=at,
+    )
+    one.client_stem.parent.mkdir(mode=0o700, exist_ok=True)
+    home.install_pair(one.client_stem.parent, one.client_stem.name, client)
     migrate.upgrade(load_settings(one.home).database_url)
 
 

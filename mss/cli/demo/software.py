@@ -45,7 +45,7 @@ class HospitalSoftware:
 
     def __init__(self, operator: DemoOperator, anchors: str) -> None:
         self.operator = operator
-        self._tls = ssl.create_default_context(cafile=anchors)
+        self._tls = tls_context(operator, anchors)
         self._http = client(operator, anchors)
 
     def compose(self, letter: Letter, *, to: str) -> bytes:
@@ -158,10 +158,18 @@ def client(operator: DemoOperator, anchors: str) -> httpx.Client:
     return httpx.Client(
         base_url=f"https://localhost:{operator.ports['api']}",
         headers={"Authorization": f"Bearer {operator.token}"},
-        verify=ssl.create_default_context(cafile=anchors),
+        verify=tls_context(operator, anchors),
         timeout=30,
         trust_env=False,
     )
+
+
+def tls_context(operator: DemoOperator, anchors: str) -> ssl.SSLContext:
+    """Believe the demonstration's root only, and have the software's own certificate ready."""
+    context = ssl.create_default_context(cafile=anchors)
+    stem = operator.client_stem
+    context.load_cert_chain(stem.with_suffix(".crt"), stem.with_suffix(".key"))
+    return context
 
 
 def await_until(question: Callable[[], bool], otherwise: str) -> None:
