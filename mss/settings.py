@@ -21,6 +21,7 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as UnreadableVariableError
 
 from mss.errors import SettingsError
 
@@ -166,8 +167,9 @@ class ProtectionSettings(Section):
 class QueueSettings(Section):
     """How deliveries to other operators are tried."""
 
-    delays: tuple[float, ...] = Field(
+    delays: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         default=(60, 300, 900, 1800, 3600, 7200, 14400),
+        min_length=1,
         description="Seconds before each further attempt; the last one repeats until expiry.",
     )
     expires_after: float = Field(
@@ -290,9 +292,13 @@ def load_settings(home: Path) -> Settings:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(reason=f"{file}: {error}") from error
     try:
-        return Settings(**{**values, "home": home})
+        settings = Settings(**{**values, "home": home})
     except ValidationError as error:
         raise SettingsError(reason=_sentence(error)) from error
+    except UnreadableVariableError as error:  # its text names the setting, never the value
+        raise SettingsError(reason=f"{error}; lists and sections are written as JSON") from error
+    # MSS_HOME says which home is meant when nobody says so, never where another home's files are.
+    return settings.model_copy(update={"home": home})
 
 
 def unknown_variables(environment: dict[str, str] | None = None) -> list[str]:
