@@ -24,6 +24,7 @@ from mss.telemetry.logging import configure_logging
 
 PARTS = ("mx", "submission", "api", "worker")
 RESERVED = ("imap",)
+HTTP_LINGER = 1.0  # seconds that an idle HTTP client has to say goodbye when the server stops
 
 
 @root.command("serve")
@@ -165,7 +166,24 @@ async def _http(config: uvicorn.Config) -> AsyncIterator[int]:
         yield port
     finally:
         server.should_exit = True
+        await asyncio.wait({task}, timeout=HTTP_LINGER)
+        while not task.done():
+            _drop_idle(server)
+            await asyncio.wait({task}, timeout=0.1)
         await task
+
+
+def _drop_idle(server: uvicorn.Server) -> None:
+    """Cut connections on which no answer is under way.
+
+    A client that keeps a connection for later does not read our end of TLS before its next request,
+    and would hold up the stop for as long as answers under way may take.
+    """
+    for connection in list(server.server_state.connections):
+        assert isinstance(connection, BoundedProtocol), "no other is configured"
+        is_answered = connection.cycle is None or connection.cycle.response_complete
+        if is_answered and connection.transport.get_write_buffer_size() == 0:
+            connection.transport.abort()
 
 
 def _parts(only: str) -> frozenset[str]:

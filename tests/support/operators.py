@@ -562,13 +562,22 @@ def compose(
     return build_message(draft, message_id=f"<{clock.new_id()}@{domain}>", at=clock.now())
 
 
-def note(author: str, to: str, *, subject: str = "Essai", text: str = "Bonjour.") -> bytes:
+def note(
+    author: str,
+    to: str,
+    *,
+    subject: str = "Essai",
+    text: str = "Bonjour.",
+    receipt: bool = False,
+) -> bytes:
     """Write a short mail by hand; each call gives another Message-ID."""
+    asked = (f"Disposition-Notification-To: <{author}>",) if receipt else ()
     lines = (
         f"From: <{author}>",
         f"To: <{to}>",
         f"Subject: {subject}",
         f"Message-ID: <{SystemClock().new_id()}@{author.rpartition('@')[2]}>",
+        *asked,
         "MIME-Version: 1.0",
         "Content-Type: text/plain; charset=utf-8",
         "",
