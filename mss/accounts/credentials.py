@@ -35,7 +35,12 @@ class Accounts:
         self, name: str, password: str, *, host: str
     ) -> AccountPrincipal:
         """Recognise an account by name and password."""
-        account = await self.database.read(lambda c: rows.find_account(c, name))
+        # No account has a name that cannot be printed; a database may refuse the question.
+        account = (
+            await self.database.read(lambda c: rows.find_account(c, name))
+            if name.isprintable()
+            else None
+        )
         is_open = account is not None and account.closed_at is None
         known_hash = account.password_hash if account and is_open else None
         is_right = await asyncio.to_thread(digests.is_password, password, known_hash)
@@ -46,8 +51,10 @@ class Accounts:
 
     async def authenticate_token(self, token: str, *, host: str) -> AccountPrincipal:
         """Recognise an account by a bearer token."""
-        digest, now = digests.token_digest(token), self.clock.now()
-        account = await self.database.read(lambda c: rows.find_by_token(c, digest, now=now))
+        account, now = None, self.clock.now()
+        if token.isascii():  # as all of ours are
+            digest = digests.token_digest(token)
+            account = await self.database.read(lambda c: rows.find_by_token(c, digest, now=now))
         if account is None:
             await self._refuse(host)
             raise NotAuthenticatedError

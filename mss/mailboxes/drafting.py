@@ -17,7 +17,7 @@ from directory.address import MailAddress
 from directory.errors import AddressSyntaxError
 from mss.clock import Clock
 from mss.errors import ConflictError, InvalidRequestError, MSSError, NotFoundError
-from mss.mime.addresses import NamedAddress, parse_address
+from mss.mime.addresses import NamedAddress, parse_address, parse_addresses
 from mss.mime.build import Attachment, Draft, build_message
 from mss.mime.errors import HeaderValueError, MessageSyntaxError
 from mss.mime.parse import ParsedMessage, parse_message
@@ -282,8 +282,9 @@ class Drafting:
 def _named_recipients(message: ParsedMessage) -> list[MailAddress]:
     """Take the recipients out of a header, blind copies included."""
     named = [one.address for one in (*message.to, *message.cc)]
-    for value in message.values("Bcc"):
-        named += [_address("bcc", one).address for one in value.split(",") if one.strip()]
+    for name, value in message.fields:
+        if name.lower() == b"bcc":
+            named += [one.address for one in parse_addresses(value)]
     return named
 
 

@@ -7,6 +7,8 @@ another person than the one it was meant for.
 from dataclasses import dataclass
 
 from directory.address import MailAddress
+from directory.errors import DirectoryError
+from directory.identifiers import FINESS, RPPS
 from directory.model import MailboxKind
 from mss.clock import Clock
 from mss.errors import ConflictError, InvalidRequestError, NotFoundError
@@ -17,6 +19,7 @@ from mss.store import accounts, audit, mailboxes
 from mss.store.engine import Connection, Database
 
 ALL_RIGHTS = frozenset(Right)
+MAX_NAME = 254
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,22 +44,24 @@ class Mailboxes:
         """Open a mailbox.
 
         Raises:
-            InvalidRequestError: The address is in a domain of somebody else, or a personal mailbox
-                names nobody.
+            InvalidRequestError: The address is in a domain of somebody else, a personal mailbox
+                names nobody, or a number or name cannot be one.
             ConflictError: The address is, or was, a mailbox.
         """
         if str(address.domain) not in self.domains:
             raise InvalidRequestError(field="address", reason="not a domain of this operator")
         if kind is MailboxKind.PER and rpps is None:
             raise InvalidRequestError(field="rpps", reason="a personal mailbox needs its holder")
+        if not display_name.isprintable() or len(display_name) > MAX_NAME:
+            raise InvalidRequestError(field="display_name", reason="not a name")
         now = self.clock.now()
         box = Mailbox(
             id=self.clock.new_id(),
             address=str(address),
             kind=kind,
             display_name=display_name,
-            rpps=rpps,
-            finess=finess,
+            rpps=_checked(RPPS, rpps),
+            finess=_checked(FINESS, finess),
             opened_at=now,
             closed_at=None,
             quota_octets=self.quota_octets,
@@ -152,3 +157,11 @@ def _find(connection: Connection, address: MailAddress) -> Mailbox:
     if box is None:
         raise NotFoundError(what="mailbox")
     return box
+
+
+def _checked(kind: type[RPPS | FINESS], text: str | None) -> str | None:
+    """Read a number that somebody typed: a wrong digit would name somebody else."""
+    try:
+        return None if text is None else str(kind.parse_checked(text))
+    except DirectoryError as error:
+        raise InvalidRequestError(field=kind.kind.lower(), reason=str(error)) from error
