@@ -75,7 +75,9 @@ class Worker:
             return await self._start_deliveries(group) or started
         except MSSError as error:
             _log.warning("the store does not answer: %s", error.code)
-            return False
+        except Exception:  # noqa: BLE001 -- a server without a worker would take mail and keep it
+            _log.exception("a look at the queue failed unexpectedly")
+        return False
 
     async def _start_deliveries(self, group: asyncio.TaskGroup) -> bool:
         room = self.settings.concurrency - len(self._under_way)

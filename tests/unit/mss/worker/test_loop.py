@@ -1,0 +1,238 @@
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from mss.errors import StoreUnavailableError
+from mss.model.delivery import Deferred, Delivery, DeliveryState, Outcome
+from mss.settings import QueueSettings
+from mss.store import deliveries
+from mss.worker.schedule import Job, Schedule
+from tests.support.clock import FixedClock
+from tests.support.factories import GP, InProcessOperator, Pair, a_letter, a_pair
+
+PATIENCE = 10  # seconds that nothing here should take
+
+
+@asynccontextmanager
+async def at_work(operator: InProcessOperator) -> AsyncIterator[None]:
+    """Let an operator's worker run while the block lasts."""
+    worker = operator.running.worker
+    task = asyncio.ensure_future(worker.run())
+    try:
+        yield
+    finally:
+        worker.stop()
+        async with asyncio.timeout(PATIENCE):
+            await task
+
+
+class SlowRelay:
+    """A `Relay` whose peers take their time; knows how many attempts run side by side."""
+
+    def __init__(self) -> None:
+        self.running: list[str] = []
+        self.most: dict[str, int] = {}
+        self.started = asyncio.Event()
+        self.may_end = asyncio.Event()
+
+    async def relay(self, delivery: Delivery, raw: bytes) -> Outcome:
+        domain = delivery.domain
+        self.running.append(domain)
+        self.most[domain] = max(self.most.get(domain, 0), self.running.count(domain))
+        self.started.set()
+        await self.may_end.wait()
+        self.running.remove(domain)
+        return Deferred(code="no-host", detail="nobody answers")
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+
+class InThrees(asyncio.Event):
+    """Lets three attempts go on once three wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._barrier = asyncio.Barrier(3)
+
+    async def wait(self) -> Literal[True]:
+        await self._barrier.wait()
+        return True
+
+
+def with_relay(operator: InProcessOperator, relay: object) -> None:
+    """Give a frozen service another relay."""
+    object.__setattr__(operator.services.delivering, "relay", relay)
+
+
+async def states(operator: InProcessOperator) -> dict[str, int]:
+    return await operator.database.read(deliveries.count_by_state)
+
+
+async def test_a_letter_queued_while_the_worker_sleeps_leaves_at_once(pair: Pair) -> None:
+    """Nobody waits for the next look at the queue."""
+    relayed = asyncio.Event()
+    ward = await pair.hospital.log_in("ward")
+
+    class Noticing(SlowRelay):
+        async def relay(self, delivery: Delivery, raw: bytes) -> Outcome:
+            relayed.set()
+            return Deferred(code="no-host", detail="nobody answers")
+
+    with_relay(pair.hospital, Noticing())
+    async with at_work(pair.hospital):
+        await asyncio.sleep(0)
+        await pair.hospital.submit(ward, a_letter())
+        async with asyncio.timeout(PATIENCE):
+            await relayed.wait()
+
+
+async def test_a_domain_gets_its_share_of_connections(homes: Path, clock: FixedClock) -> None:
+    """Twelve letters for one operator, three connections."""
+    queue = QueueSettings(per_destination=3, concurrency=20)
+    async with a_pair(homes, clock, queue=queue) as pair:
+        slow = SlowRelay()
+        slow.may_end = InThrees()
+        with_relay(pair.hospital, slow)
+        ward = await pair.hospital.log_in("ward")
+        for n in range(12):
+            await pair.hospital.submit(ward, a_letter(text=str(n)))
+
+        async with asyncio.timeout(PATIENCE):
+            await pair.hospital.work()
+
+        assert slow.most == {"cabinets-demo.mssante.fr": 3}
+
+
+async def test_stopping_finishes_what_is_under_way(pair: Pair) -> None:
+    """A transfer that has begun is brought to its end and recorded."""
+    slow = SlowRelay()
+    with_relay(pair.hospital, slow)
+    await pair.hospital.submit(await pair.hospital.log_in("ward"), a_letter())
+
+    async with at_work(pair.hospital):
+        async with asyncio.timeout(PATIENCE):
+            await slow.started.wait()
+        pair.hospital.running.worker.stop()
+        slow.may_end.set()
+
+    (delivery,) = await pair.hospital.database.read(
+        lambda c: deliveries.list_deliveries(c, states=[DeliveryState.QUEUED], limit=9)
+    )
+    assert delivery.last_code == "no-host"
+
+
+async def test_a_worker_that_is_cancelled_lets_go_of_its_claims(pair: Pair) -> None:
+    """Another process takes over without waiting for the lease."""
+    slow = SlowRelay()
+    with_relay(pair.hospital, slow)
+    await pair.hospital.submit(await pair.hospital.log_in("ward"), a_letter())
+    task = asyncio.ensure_future(pair.hospital.running.worker.run())
+    async with asyncio.timeout(PATIENCE):
+        await slow.started.wait()
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    now = pair.hospital.clock.now()
+    again = await pair.hospital.database.write(
+        lambda c: deliveries.claim_due(
+            c, now=now, until=now + timedelta(minutes=1), worker="other", limit=9
+        )
+    )
+    assert [one.attempts for one in again] == [2]
+
+
+class Broken:
+    """A `Relay` with a bug."""
+
+    async def relay(self, delivery: Delivery, raw: bytes) -> Outcome:
+        raise ValueError("Mme CANARI")
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+
+async def test_a_bug_in_one_delivery_stops_no_other(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged, and its claim runs out."""
+    with_relay(pair.hospital, Broken())
+    await pair.hospital.submit(await pair.hospital.log_in("ward"), a_letter(), GP)
+
+    with caplog.at_level(logging.ERROR, logger="mss.worker"):
+        await pair.hospital.work()
+
+    assert await states(pair.hospital) == {"queued": 1}
+    assert [one.message for one in caplog.records] == ["delivery failed unexpectedly"]
+
+
+@pytest.mark.parametrize(
+    "error", [StoreUnavailableError(reason="away"), ValueError("a bug")], ids=["away", "bug"]
+)
+async def test_trouble_with_the_queue_does_not_end_the_worker(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """The database is away for a moment: the worker looks again."""
+    looks = []
+    relayed = asyncio.Event()
+    real = type(pair.hospital.services.delivering).claim
+
+    async def claim(self: object, **arguments: object) -> list[Delivery]:
+        looks.append(1)
+        if len(looks) == 1:
+            raise error
+        relayed.set()
+        return await real(self, **arguments)  # type: ignore[arg-type]
+
+    # The fault is in the middle of a real service; a fake of all of it would prove less.
+    monkeypatch.setattr(type(pair.hospital.services.delivering), "claim", claim)
+    async with at_work(pair.hospital):
+        async with asyncio.timeout(PATIENCE):
+            while not relayed.is_set():
+                pair.hospital.running.worker.awake.set()
+                await asyncio.sleep(0)
+
+
+# The clock
+
+
+def a_job(name: str, minutes: float) -> Job:
+    async def run() -> None:
+        """Do nothing."""
+
+    return Job(name=name, every=timedelta(minutes=minutes), run=run)
+
+
+def test_a_job_is_due_at_the_start_and_then_every_so_often() -> None:
+    """A restart does what may have been missed."""
+    clock = FixedClock()
+    schedule = Schedule(clock=clock, jobs=(a_job("often", 1), a_job("rarely", 60)))
+
+    def due() -> list[str]:
+        return [one.name for one in schedule.take_due()]
+
+    assert due() == ["often", "rarely"]
+    assert due() == []
+    clock.advance(minutes=1)
+    assert due() == ["often"]
+    clock.advance(minutes=59)
+    assert due() == ["often", "rarely"]
+
+
+def test_a_job_that_was_missed_for_long_runs_once() -> None:
+    """A machine that slept does not make up for every turn."""
+    clock = FixedClock()
+    schedule = Schedule(clock=clock, jobs=(a_job("often", 1),))
+    schedule.take_due()
+    clock.advance(hours=5)
+
+    assert len(schedule.take_due()) == 1
+    assert schedule.take_due() == []
