@@ -26,7 +26,7 @@ from mss.model.mailbox import Folder
 from mss.model.message import Origin, Summary
 from mss.model.principal import AccountPrincipal, PeerPrincipal, Principal
 from mss.model.security import Security
-from mss.pipeline.correlate import correlate, is_failure
+from mss.pipeline.correlate import correlate, is_bad_news
 from mss.pipeline.submission import Accepted, AcceptedDelivery, LocalRoute, RelayRoute, Submission
 from mss.ports import BlobStore
 from mss.store import audit, deliveries, mailboxes, messages, notices
@@ -253,7 +253,7 @@ class _Writing:
                 self._owe_success(connection, delivery_id)
 
     def _deposit(self, connection: Connection, route: LocalRoute, *, is_matched: bool) -> None:
-        is_quiet = is_matched and not is_failure(self.ready.report)
+        is_quiet = is_matched and not is_bad_news(self.ready.report)
         folder = Folder.RECEIPTS if is_quiet else Folder.INBOX
         mailboxes.insert_deposit(
             connection,

@@ -28,11 +28,15 @@ _STEPS = {
     "processed": (DeliveryState.READ, Station.READ),
     "failed": (DeliveryState.FAILED, Station.FAILED),
 }
+_BAD_NEWS = frozenset({"failed", "delayed"})
 
 
-def is_failure(report: Report | None) -> bool:
-    """Tell whether a report says that somebody did not get the message."""
-    return report is not None and any(one.action == "failed" for one in report.recipients)
+def is_bad_news(report: Report | None) -> bool:
+    """Tell whether a report says that somebody did not get the message, or not yet.
+
+    A person must see that: they may have to telephone.
+    """
+    return report is not None and any(one.action in _BAD_NEWS for one in report.recipients)
 
 
 def correlate(

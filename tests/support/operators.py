@@ -326,6 +326,11 @@ class Running:
         bodies = [one async for one in self.operator.blobs.iter_records()]
         return {**counted, "bodies": len(bodies)}
 
+    async def states(self) -> list[str]:
+        """Name the state of every delivery."""
+        wanted = select(tables.delivery.c.state).order_by(tables.delivery.c.id)
+        return await self.operator.database.read(lambda c: list(c.execute(wanted).scalars()))
+
 
 def count_rows(connection: Connection) -> dict[str, int]:
     """Count the rows of every table that a message touches."""
