@@ -20,7 +20,9 @@ def queue() -> None:
 
 
 @queue.command("list")
-@click.option("--state", "states", multiple=True, type=click.Choice(list(DeliveryState)))
+@click.option(
+    "--state", "states", multiple=True, type=click.Choice([one.value for one in DeliveryState])
+)
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100)
 @click.pass_context
 def list_(context: click.Context, states: tuple[str, ...], limit: int) -> None:

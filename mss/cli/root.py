@@ -169,6 +169,9 @@ def main() -> None:
     except (CryptoError, DirectoryError) as error:
         _refuse(error, "")
         sys.exit(1)
+    except OSError as error:
+        tell(f"mss: {error.filename or 'the system'}: {error.strerror}")
+        sys.exit(3)
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -44,6 +44,7 @@ BATCH = 256  # changes in one transaction at the most, so that nobody waits for 
 RUNS = 5  # of one transaction that the server fails because others were in its way
 FULL = {"SQLITE_FULL", "53100"}  # https://www.sqlite.org/rescode.html; PostgreSQL, appendix A
 QUARREL = {"40001", "40P01"}  # serialization failure, deadlock
+DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "XX001", "XX002"}
 
 
 class Database(ABC):
@@ -103,7 +104,8 @@ def store_errors() -> Iterator[None]:
             raise StoreFullError(where="database") from error
         if code in QUARREL:
             raise _QuarrelError(reason=name) from error
-        if error.connection_invalidated or isinstance(error, OperationalError):
+        is_away = error.connection_invalidated or isinstance(error, OperationalError)
+        if is_away or code in DAMAGED:
             raise StoreUnavailableError(reason=name) from error
         raise
 

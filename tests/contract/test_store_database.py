@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, event, insert, select, text
@@ -249,9 +250,11 @@ async def test_a_full_database_lies_to_nobody_in_the_group(sqlite: SqliteDatabas
     assert isinstance(outcomes[1], StoreFullError)
 
 
-async def test_a_file_that_is_no_database_is_unavailable(tmp_path: object) -> None:
+@pytest.mark.parametrize("name", ["absent/mss.db", "damaged.db"])
+async def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path, name: str) -> None:
     """A damaged file is the server's trouble, in the server's words."""
-    database = open_database(f"sqlite:///{tmp_path}/absent-folder/mss.db")
+    (tmp_path / "damaged.db").write_bytes(b"damaged " * 512)
+    database = open_database(f"sqlite:///{tmp_path / name}")
 
     with pytest.raises(StoreUnavailableError):
         await database.read(names)

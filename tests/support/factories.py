@@ -214,6 +214,7 @@ def a_signed_trust_list(
     names: Mapping[str, str],
     *,
     at: datetime = ISSUED_AT,
+    issued_at: datetime = ISSUED_AT,
     signer_name: str = "liste-blanche.demo",
 ) -> bytes:
     """Sign a list: domain to the subject of the certificate that may speak for it."""
@@ -227,7 +228,7 @@ def a_signed_trust_list(
     signer = authority.issue(
         CertificateProfile.SIGNATURE,
         Subject(common_name=signer_name, organization="DEMO", structure_id="1750000002"),
-        at=ISSUED_AT,
+        at=issued_at,
     )
     return xml_signature.sign_enveloped(
         xml, private_key=signer.private_key, certificate=signer.certificate
