@@ -31,6 +31,7 @@ from mss import errors as mss
 from mss.blobs import errors as blobs
 from mss.errors import MSSError
 from mss.mime import errors as mime
+from mss.trust_space import TrustListRefusedError
 
 _log = logging.getLogger("api.problems")
 
@@ -65,6 +66,7 @@ STATUS_OF_ERROR: Final[Mapping[type[MSSError], int]] = {
     mss.ProtectionImpossibleError: 422,
     mss.RecipientUnknownError: 422,
     mss.TooManyRecipientsError: 422,
+    TrustListRefusedError: 422,
     blobs.BlobDamagedError: 500,
     blobs.BlobMissingError: 500,
     MSSError: 500,
