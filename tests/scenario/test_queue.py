@@ -1,4 +1,4 @@
-"""What waits survives: a peer that is down, a restart of ours, and addresses nobody can vouch for."""
+"""What waits survives: a peer that is down, our own restart, addresses nobody can vouch for."""
 
 from datetime import timedelta
 

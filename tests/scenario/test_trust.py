@@ -13,6 +13,7 @@ from crypto import tls
 from crypto.issuing import CertificateProfile, Issued, create_authority
 from mss.cli import home as homes
 from mss.clock import SystemClock
+from tests.support.crashing import AheadClock
 from tests.support.operators import (
     HOSPITAL,
     PRACTICES,
@@ -28,7 +29,6 @@ from tests.support.operators import (
     operating,
     send,
 )
-from tests.support.crashing import AheadClock
 from tests.support.peer import Peer
 from tests.support.wire import Wire, WireReply
 
