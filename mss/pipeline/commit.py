@@ -22,7 +22,7 @@ from mss.mime.reports import Report
 from mss.model.audit import AuditEvent, AuditName
 from mss.model.delivery import DeliveryState
 from mss.model.envelope import Notify, Recipient
-from mss.model.mailbox import Folder
+from mss.model.mailbox import Folder, Mailbox
 from mss.model.message import Origin, Summary
 from mss.model.principal import AccountPrincipal, PeerPrincipal, Principal
 from mss.model.security import Security
@@ -178,12 +178,16 @@ class _Writing:
         )
         if not fresh:
             raise _RepeatError
+        own = self._find_own_mailbox(connection)
+        received = {one.mailbox_id for one in self.ready.routes if isinstance(one, LocalRoute)}
+        mailboxes.reserve(connection, received | ({own.id} if own else set()))
         reported = self._correlate(connection)
         recipients = {one.address.key: one for one in self.ready.submission.envelope.recipients}
         for route in self.ready.routes:
             if keys[route.address.key] in fresh:
                 self._deliver(connection, route, recipients[route.address.key], bool(reported))
-        self._keep_sent_copy(connection)
+        if own is not None:
+            self._keep_sent_copy(connection, own)
         if self.also is not None:
             self.also(connection, self.message_id)
         # The journal comes last: its lock would make others wait for all that follows it.
@@ -276,23 +280,25 @@ class _Writing:
             at=self.at,
         )
 
-    def _keep_sent_copy(self, connection: Connection) -> None:
-        """Put what a user sent into the Sent folder of the mailbox they wrote as."""
+    def _find_own_mailbox(self, connection: Connection) -> Mailbox | None:
+        """Find the mailbox that a user writes as; others keep no copy here."""
         sender = self.ready.submission.envelope.sender
         if self.ready.submission.origin is not Origin.SUBMISSION or sender is None:
-            return
-        box = mailboxes.find_mailbox(connection, sender.key)
-        if box is not None:
-            mailboxes.insert_deposit(
-                connection,
-                mailbox_id=box.id,
-                message_id=self.message_id,
-                role=mailboxes.SENT,
-                folder=Folder.SENT,
-                seen=True,
-                size_octets=len(self.ready.kept),
-                at=self.at,
-            )
+            return None
+        return mailboxes.find_mailbox(connection, sender.key)
+
+    def _keep_sent_copy(self, connection: Connection, box: Mailbox) -> None:
+        """Put what a user sent into the Sent folder of the mailbox they wrote as."""
+        mailboxes.insert_deposit(
+            connection,
+            mailbox_id=box.id,
+            message_id=self.message_id,
+            role=mailboxes.SENT,
+            folder=Folder.SENT,
+            seen=True,
+            size_octets=len(self.ready.kept),
+            at=self.at,
+        )
 
     def _event(self) -> AuditEvent:
         submission = self.ready.submission
