@@ -1,4 +1,4 @@
-"""A full disk is ours to mend: whoever has the letter keeps it, and nothing of it is half-stored."""
+"""A full disk is ours to mend: whoever has the letter keeps it; nothing of it is half-stored."""
 
 import asyncio
 import os

@@ -13,9 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.crashing import Fate, MortalOperator
 from tests.support.operators import (
     HOSPITAL,
     PATIENCE_SECONDS,
+    PRACTICES,
+    AddressBook,
     Ground,
     Home,
     Software,
@@ -147,3 +150,26 @@ async def test_only_the_parts_that_are_named_run(home: Home) -> None:
         api.send_signal(signal.SIGTERM)
         door.send_signal(signal.SIGTERM)
         assert (await status_of(api), await status_of(door)) == (0, 0)
+
+
+@pytest.mark.slow
+async def test_operators_that_stop_at_once_part_without_a_complaint(
+    home: Home, practices_home: Home, tmp_path: Path
+) -> None:
+    """An idle session lies between them, and each closes its end while the other does."""
+    book = AddressBook()
+    practices, hospital = (
+        MortalOperator(home=one, book=book, fate=Fate(ledger=tmp_path / one.cast.domain / "ledger"))
+        for one in (practices_home, home)
+    )
+    for one in (practices, hospital):
+        await asyncio.to_thread(one.start)
+    async with Software(home, hospital.ports) as writer:
+        raw = note(WRITER, PRACTICES.mailbox)
+        sent = accepted_id(await writer.submit(raw, PRACTICES.mailbox))
+        await writer.await_station(sent, "relayed")
+
+    statuses = await asyncio.gather(*(asyncio.to_thread(one.stop) for one in (practices, hospital)))
+
+    assert statuses == [0, 0]
+    assert (errors_in(practices_home), errors_in(home)) == ([], [])
