@@ -9,7 +9,8 @@ Shapes
 Errors
     `CertificateSyntaxError` for any octets that are not acceptable certificates.
 Sources
-    RFC 5280; RFC 4514; RFC 4262 (S/MIME capabilities); operators.md 1.5 for the French names.
+    RFC 5280; RFC 4514; RFC 4262 (S/MIME capabilities); the names in the published
+    liste blanche.
 """
 
 import re

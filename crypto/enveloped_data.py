@@ -9,7 +9,8 @@ Errors
     `UnsupportedAlgorithmError` for algorithms that are refused before any key is used.
 Sources
     RFC 5652, 6; RFC 5083 and RFC 5084 (AES-GCM); RFC 5753 (EC); RFC 8418 (X25519, HKDF);
-    RFC 3560 (OAEP); RFC 3218 (wrong PKCS #1 padding); threats.md rows 1 and 4 to 6.
+    RFC 3560 (OAEP); RFC 3218 (wrong PKCS #1 padding);
+    CVE-2017-17689 (Efail: changed CBC content).
 """
 
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ NONCE_OCTETS: Final = 12
 TAG_OCTETS: Final = 16
 MIN_TAG_OCTETS: Final = 12  # RFC 5084, 3.2
 DEFAULT_TAG_OCTETS: Final = 12
-KEYING_MATERIAL_OCTETS: Final = 32  # some readers need it to be there, see crypto.md 5
+KEYING_MATERIAL_OCTETS: Final = 32  # some readers (pkijs) need it to be there
 
 
 class EnvelopeProfile(StrEnum):

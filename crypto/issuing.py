@@ -7,8 +7,8 @@ other; nothing here is meant to protect real letters.
 Units
     Instants are aware UTC and always given: the same arguments make the same dates.
 Sources
-    operators.md 2.2 and crypto.md 11: subject C, ST, O, OU (structure identifier), CN; usages of
-    ORG SIGN, ORG CONF, ORG AUTH_CLI and SERV SSL; RFC 4262 for the S/MIME capabilities.
+    Certificates and samples that IGC-Santé publishes: subject C, ST, O, OU (structure identifier),
+    CN; usages of ORG SIGN, ORG CONF, ORG AUTH_CLI and SERV SSL. RFC 4262 (S/MIME capabilities).
 """
 
 from collections.abc import Sequence

@@ -8,7 +8,7 @@ their serial numbers are kept as a set, so that a look-up costs the same whateve
 Errors
     `RevocationSyntaxError` for any octets that are not a list.
 Sources
-    RFC 5280, 5 (the lists) and 6.3 (judging by them); crypto.md 9 for the cost of large lists.
+    RFC 5280, 5 (the lists) and 6.3 (judging by them).
 """
 
 from collections.abc import Iterable

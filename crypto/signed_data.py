@@ -10,7 +10,8 @@ Errors
     certificate is not at hand.
 Sources
     RFC 5652, 5 and 11; RFC 5035 (signing certificate v2); RFC 6211 (algorithm protection);
-    RFC 4056 (PSS); RFC 8419 (Ed25519); RFC 8551, 2.5; threats.md rows 7 to 10.
+    RFC 4056 (PSS); RFC 8419 (Ed25519); RFC 8551, 2.5; Müller et al., Johnny, you are
+    fired! (spoofed signatures), USENIX Security 2019.
 """
 
 import hashlib

@@ -13,7 +13,8 @@ Errors
     `UntrustedError` and `IndeterminateError` carry the content and the signer's certificate
     when the octets did match, so that a letter can be kept with an honest verdict.
 Sources
-    RFC 8551 (S/MIME 4.0), RFC 1847 (multipart/signed), crypto.md 13 and 14, threats.md 1 to 14.
+    RFC 8551 (S/MIME 4.0), RFC 1847 (multipart/signed); Poddebniak et al., Efail,
+    2018; Müller et al., Johnny, you are fired! (spoofed signatures), USENIX Security 2019.
 """
 
 import secrets

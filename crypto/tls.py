@@ -12,7 +12,7 @@ Errors
     `KeySyntaxError` or `CertificateSyntaxError` for files that cannot be used, `OSError` for
     files that cannot be read, `UntrustedError` when a peer shows no certificate.
 Sources
-    RFC 8446, RFC 9325 (recommendations for TLS), operators.md 1.5 and 2.1, threats.md 18 and 19.
+    RFC 8446; RFC 9325 (recommendations for TLS); RFC 3207, 6 (what STARTTLS does not protect).
 """
 
 import ssl

@@ -14,7 +14,7 @@ Errors
     `UntrustedError`, its subclasses `ExpiredError` and `RevokedError`, or `IndeterminateError` when
     revocation cannot be told and the profile requires it.
 Sources
-    RFC 5280; RFC 8550 (S/MIME certificates); crypto.md 9 and 11; operators.md 2.2.
+    RFC 5280; RFC 8550 (S/MIME certificates); certificates that IGC-Santé publishes.
 """
 
 from collections.abc import Coroutine, Iterable, Iterator, Sequence

@@ -9,7 +9,7 @@ Errors
     `XmlSignatureError` for any octets that are not so signed.
 Sources
     W3C XML Signature 1.1 and XML Signature Best Practices; W3C Exclusive XML Canonicalization 1.0;
-    threats.md 27 (document types and entities).
+    CWE-611 and CWE-776 (document types and entities).
 """
 
 from base64 import b64decode

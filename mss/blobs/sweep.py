@@ -1,8 +1,8 @@
 """Which stored bodies does no row refer to, and away with them.
 
-A body is stored before its row (architecture, 5, rule 4), so a crash leaves at most an orphan. A
-young body may still be waiting for its row: it is spared until it has the age that is asked for,
-which must be longer than the longest transaction.
+A body is stored before its row (docs/adr/0004), so a crash leaves at most an orphan. A young body
+may still be waiting for its row: it is spared until it has the age that is asked for, which must be
+longer than the longest transaction.
 
 Errors
     Those of the store and of the callback. What was removed until then stays removed; the next

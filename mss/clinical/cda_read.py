@@ -7,7 +7,7 @@ for the document alone; the sheet is never run.
 Errors
     `CdaSyntaxError`, on any octets.
 Sources
-    HL7 CDA R2; documents.md, 2.2 and 3.
+    HL7 CDA R2; ANS, CI-SIS, volet Structuration minimale.
 """
 
 import base64

@@ -6,7 +6,7 @@ and reading are inverse: `parse_cda(build_cda(header, body)).header == header`.
 Errors
     `CdaContentError` when the header lacks something that every French document must have.
 Sources
-    HL7 CDA R2, order of elements; documents.md, 3.
+    HL7 CDA R2, order of elements; ANS, CI-SIS, volet Structuration minimale.
 """
 
 import base64

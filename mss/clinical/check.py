@@ -8,7 +8,8 @@ rules, so those are warnings; a message is never refused for them.
 Errors
     None.
 Sources
-    documents.md, 1.4 to 1.7, 2.2, 3 and 4.3.
+    ANS, CI-SIS, volets Structuration minimale and Échange de documents de santé; the examples of
+    documents that ANS publishes.
 """
 
 import re

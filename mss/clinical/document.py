@@ -8,7 +8,7 @@ Errors
     `CdaSyntaxError` when octets are no readable document, `CdaContentError` when a header lacks
     what a French document must have.
 Sources
-    HL7 CDA R2; ANS, volet Structuration minimale (documents.md, 3).
+    HL7 CDA R2; ANS, CI-SIS, volet Structuration minimale.
 """
 
 from dataclasses import dataclass

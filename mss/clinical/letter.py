@@ -7,7 +7,7 @@ Errors
     `ArchiveContentError` for no document at all, or documents about several patients.
 Sources
     ANS, Référentiel 2, ECO.2.1.3 (subject), ECO.2.1.6 (PDF name), ECO.2.4.1 (X-MSS-CODECDA),
-    ECO.2.4.2 (X-MSS-INS); clients.md, 3.
+    ECO.2.4.2 (X-MSS-INS).
 """
 
 import re

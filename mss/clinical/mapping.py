@@ -6,7 +6,7 @@ wrote with what the document says.
 Errors
     None: what the header lacks is left empty, and `metadata.build_metadata` refuses it.
 Sources
-    ANS, lien entre l'en-tête CDA et les métadonnées XDS (documents.md, 1.4 to 1.6).
+    ANS, lien entre l'en-tête CDA et les métadonnées XDS.
 """
 
 import hashlib

@@ -9,7 +9,7 @@ Shapes
 Errors
     `MetadataSyntaxError` when reading, on any octets; `MetadataContentError` when writing.
 Sources
-    OASIS ebRIM 3.0; IHE ITI TF-3, 4.2; documents.md, 1.2 to 1.7.
+    OASIS ebRIM 3.0; IHE ITI TF-3, 4.2; ANS, CI-SIS, volet Échange de documents de santé.
 """
 
 from collections.abc import Iterator

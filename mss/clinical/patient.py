@@ -6,7 +6,7 @@ traits of the birth record. A matricule is 13 characters, the NIR or NIA, follow
 Errors
     None: texts that are no matricule have no key.
 Sources
-    Référentiel INS; INSEE rule of the key, Corsica included; documents.md, 1.6 and 3.
+    Référentiel INS; INSEE rule of the key, Corsica included; IHE ITI TF-3, 4.2.3.1.7.
 """
 
 import re

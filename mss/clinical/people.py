@@ -8,7 +8,7 @@ Shapes
 Errors
     None: what is missing is left out, and a text that is no such field is read as `None`.
 Sources
-    IHE ITI TF-3, 4.2.3.1.7; ANS profile of the metadata (documents.md, 1.5 and 1.6).
+    IHE ITI TF-3, 4.2.3.1.7; ANS, CI-SIS, profile of the metadata.
 """
 
 import re

@@ -7,7 +7,7 @@ Errors
     None for codes read from outside (`find_…` returns `None`); `KeyError` for a name of ours that
     does not exist, which is a mistake in the program.
 Sources
-    ANS, Nomenclature des objets de santé; documents.md, 2.1 and 2.2.
+    ANS, Nomenclature des objets de santé (terminologies TRE, value sets JDV).
 """
 
 import tomllib

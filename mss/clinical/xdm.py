@@ -10,7 +10,7 @@ Errors
     `ArchiveError` and its kinds (`archive-…`) when reading, on any octets. When writing:
     `CdaSyntaxError`, `MetadataContentError`, `ArchiveContentError`.
 Sources
-    IHE ITI TF-2, 3.32 (XDM); ANS, volet Échange de documents de santé (documents.md, 1.1).
+    IHE ITI TF-2, 3.32 (XDM); ANS, volet Échange de documents de santé.
 """
 
 import io

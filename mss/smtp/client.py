@@ -7,7 +7,7 @@ session may be reused by another domain of the same host.
 Errors
     None for what a peer does: each attempt ends as `Relayed`, `Deferred` or `Refused`.
 Sources
-    RFC 5321, 4.2.1 (meaning of replies) and 5.1 (order of hosts); threats.md 16, 18, 40.
+    RFC 5321, 4.2.1 (meaning of replies), 5.1 (order of hosts) and 6.1 (responsibility).
 """
 
 import asyncio

@@ -3,7 +3,7 @@
 aiosmtpd carries the connection: transport, stream, switch to TLS with its clean slate, session and
 envelope. The conversation is ours, because it must be stricter than a general library may be:
 replies are typed, every wait has an absolute deadline, MAIL and RCPT are read by one strict
-grammar, and the message is read in whole chunks (docs/adr: SMTP conversation).
+grammar, and the message is read in whole chunks (docs/adr/0009).
 
 Errors
     Whatever happens, the client gets one reply to each command or loses the connection; an error

@@ -127,6 +127,15 @@ def test_a_cited_decision_exists(file: Path) -> None:
     assert cited <= written
 
 
+@pytest.mark.parametrize("file", CODE, ids=relative)
+def test_a_page_that_the_code_cites_is_in_the_tree(file: Path) -> None:
+    """A source is public, or a page of ours; a note that only its author has is neither."""
+    cited = set(re.findall(r"(?<![`/\w])(?:docs/)?[\w/-]+\.md\b", file.read_text(encoding="utf-8")))
+    known = {page.name for page in PAGES}
+
+    assert {one for one in cited if Path(one).name not in known} == set()
+
+
 def test_the_decisions_are_numbered_without_gaps() -> None:
     """A number is never given twice."""
     numbers = [page.name[:4] for page in sorted((ROOT / "docs" / "adr").glob("*.md"))]

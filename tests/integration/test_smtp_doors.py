@@ -418,7 +418,7 @@ async def test_each_command_gets_one_reply_with_its_code(
 
 
 async def test_vrfy_tells_nothing(peer: Wire) -> None:
-    """Known and unknown mailboxes get the same answer (threats.md 32)."""
+    """Known and unknown mailboxes get the same answer (RFC 5321, 7.3)."""
     known = await peer.ask(f"VRFY {DOCTOR}")
     unknown = await peer.ask(f"VRFY nobody@{OUR_DOMAIN}")
 
@@ -477,7 +477,7 @@ async def test_a_failed_login_never_says_why(guest: Wire, response: str) -> None
 async def test_a_refused_token_is_explained_before_the_refusal(
     guest: Wire, mechanism: str, response: str, final: str
 ) -> None:
-    """Software that sees the connection cut takes it for a network failure (clients.md 2.4)."""
+    """Software that sees the connection cut takes it for a network failure (RFC 7628, 3.2.3)."""
     challenge = await guest.ask(f"AUTH {mechanism} {sasl(response)}")
     refusal = await guest.ask(final)
 
@@ -593,7 +593,7 @@ async def test_the_end_of_service_does_not_wait_for_ever(
 async def test_a_client_that_leaves_during_the_commit_loses_only_the_reply(
     peer: Wire, services: FakeServices
 ) -> None:
-    """Storing is not cancelled half-way: the retry is recognised as a repeat (threats.md 40)."""
+    """Storing is not cancelled half-way: the retry is recognised as a repeat (RFC 1047)."""
     services.acceptance.gate = asyncio.Event()
     await begin_mail(peer)
     await peer.send(stuffed(a_letter()))

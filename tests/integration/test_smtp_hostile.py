@@ -372,7 +372,7 @@ async def test_a_message_cut_off_is_no_message(
 async def test_large_letters_do_not_stop_the_others(
     open_with: Open, pki: SmtpPki, services: FakeServices
 ) -> None:
-    """Ten of 25 MB at once, and a NOOP is still answered while they come (threats.md 38).
+    """Ten of 25 MB at once, and a NOOP is still answered while they come.
 
     The work done between question and answer is measured, not the time, which neighbours share.
     """
