@@ -12,6 +12,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from crypto.errors import CryptoError
 from directory.address import MailAddress
 from directory.errors import DirectoryError
 from mss.clock import Clock
@@ -81,7 +82,7 @@ class Notifier:
             await self._send(notice)
         except _SettledError:
             return
-        except (MSSError, DirectoryError) as error:
+        except (MSSError, DirectoryError, CryptoError) as error:
             retryable = isinstance(error, MSSError) and error.retryable
             _log.warning("notice %s not sent: %s", notice.id, error.code)
             if not retryable or notice.attempts >= GIVE_UP:

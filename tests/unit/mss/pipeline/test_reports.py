@@ -21,7 +21,7 @@ from mss.model.envelope import Notify
 from mss.model.mailbox import Flag
 from mss.model.principal import AccountPrincipal, PeerPrincipal
 from mss.settings import QueueSettings
-from mss.store import messages
+from mss.store import messages, tables
 from tests.support.clock import FixedClock
 from tests.support.factories import (
     GP,
@@ -270,6 +270,23 @@ async def test_reading_quietly_sends_nothing(pair: Pair, ward: AccountPrincipal)
     await pair.settle()
 
     assert "displayed" not in await reports_to_the_ward(pair)
+
+
+async def test_a_notice_that_can_never_be_written_is_given_up(
+    pair: Pair, ward: AccountPrincipal
+) -> None:
+    """A row that was tampered with must not keep a worker busy for ever."""
+    await pair.hospital.submit(ward, a_letter(more=ASKS_RECEIPT))
+    await pair.settle()
+    await read(pair)
+    await pair.practices.database.write(
+        lambda c: c.execute(tables.message.update().values(summary=b"tampered"))
+    )
+
+    await pair.practices.work()
+    pair.practices.clock.advance(hours=1)
+
+    assert await pair.practices.running.worker.notifier.claim(limit=10) == []
 
 
 # Whose word counts
