@@ -125,6 +125,7 @@ class Drafting:
     ) -> Accepted:
         """Send a complete message; without *recipients*, to those that its header names."""
         box = await self._require_mailbox(principal, address)
+        self.acceptance.check_size(raw)
         digest = _digest(address, raw)
         repeat = await self._find_repeat(principal, idempotency_key, digest)
         if repeat is not None:

@@ -17,6 +17,7 @@ from directory.address import MailAddress
 from mss.clock import Clock
 from mss.errors import (
     MessageRefusedError,
+    MessageTooLargeError,
     MSSError,
     StoreFullError,
     StoreUnavailableError,
@@ -85,7 +86,18 @@ class Acceptance:
             await self._note_refusal(submission, error)
             raise
 
+    def check_size(self, raw: bytes) -> None:
+        """Let pass what is not too large; said in these words at every door.
+
+        Raises:
+            MessageTooLargeError: It is.
+        """
+        limit = self.limits.message_octets
+        if len(raw) > limit:
+            raise MessageTooLargeError(size_octets=len(raw), limit_octets=limit)
+
     async def _accept(self, submission: Submission, also: Also | None) -> Accepted:
+        self.check_size(submission.raw)
         message = await aside(len(submission.raw), parse_message, submission.raw, self.mime_limits)
         identify(submission, message)
         repeat = await self.committer.find_repeat(submission)
