@@ -11,10 +11,8 @@ from sqlalchemy import (
     Row,
     bindparam,
     delete,
-    func,
+    exists,
     insert,
-    literal,
-    or_,
     select,
     union_all,
     update,
@@ -22,8 +20,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mss.model.message import Origin
-from mss.store.tables import acceptance, delivery, deposit, idempotency, message
+from mss.store.tables import acceptance, delivery, deposit, idempotency, message, notice
 
+RELEASED = ""  # in place of the reference of a body that was let go
 _INSERT = insert(message)
 _FIND = select(message).where(message.c.id == bindparam("id"))
 _CLAIM = {
@@ -165,29 +164,49 @@ def move_blob(connection: Connection, old_ref: str, new_ref: str) -> bool:
     return moved > 0
 
 
-def delete_unreferenced(connection: Connection, message_id: str) -> str | None:
-    """Delete a message that nobody needs any more; return its blob's reference.
+def release_bodies(connection: Connection, *, before: datetime, limit: int) -> set[str]:
+    """Let go of bodies that nobody needs any more; return those that no row refers to now.
 
-    The row of a message that was submitted here stays: its sender may still ask what became of it.
+    The protected body of a delivery is needed until its last attempt. What is kept of a message is
+    needed while it lies in a mailbox, waits to be carried, or a notice is still owed about it; then
+    its summary goes too. The row stays: a sender may ask for years what became of a letter.
+
+    Args:
+        connection: To change, inside the caller's transaction.
+        before: Leave messages alone that were accepted after this.
+        limit: Rows of each kind to look at in one transaction.
     """
-    deposits = select(func.count()).where(deposit.c.message_id == message_id)
-    deliveries = select(func.count()).where(delivery.c.message_id == message_id)
-    answers = select(func.count()).where(idempotency.c.message_id == message_id)
-    needed = connection.execute(
-        select(literal(1)).where(
-            or_(
-                deposits.scalar_subquery() > 0,
-                deliveries.scalar_subquery() > 0,
-                answers.scalar_subquery() > 0,
-            )
+    waits = delivery.c.state.in_(["queued", "held"])
+    done = list(
+        connection.execute(
+            select(delivery.c.id, delivery.c.blob_ref)
+            .where(~waits, delivery.c.blob_ref.is_not(None), delivery.c.queued_at < before)
+            .limit(limit)
         )
-    ).scalar()
-    if needed:
-        return None
-    connection.execute(delete(acceptance).where(acceptance.c.message_id == message_id))
-    return connection.execute(
-        delete(message).where(message.c.id == message_id).returning(message.c.blob_ref)
-    ).scalar()
+    )
+    idle = list(
+        connection.execute(
+            select(message.c.id, message.c.blob_ref)
+            .where(
+                message.c.blob_ref != RELEASED,
+                message.c.accepted_at < before,
+                ~exists().where(deposit.c.message_id == message.c.id),
+                ~exists().where(notice.c.message_id == message.c.id),
+                ~exists().where(delivery.c.message_id == message.c.id, waits),
+            )
+            .limit(limit)
+        )
+    )
+    connection.execute(
+        update(delivery).where(delivery.c.id.in_([row.id for row in done])).values(blob_ref=None)
+    )
+    connection.execute(
+        update(message)
+        .where(message.c.id.in_([row.id for row in idle]))
+        .values(blob_ref=RELEASED, summary=b"")
+    )
+    released = {row.blob_ref for row in (*done, *idle)}
+    return released - referenced_blobs(connection, released)
 
 
 def find_idempotent(connection: Connection, account_id: str, key: str) -> tuple[str, str] | None:

@@ -15,6 +15,8 @@ from mss.store.engine import Database
 from mss.trust_space import TrustSpace, load_trust_store
 from mss.worker.schedule import Job
 
+SETTLED_AFTER = timedelta(minutes=10)  # what is younger may still be on its way through
+RELEASE_BATCH = 500
 ORPHAN_AGE = timedelta(hours=1)  # far longer than any acceptance lasts
 
 
@@ -34,6 +36,7 @@ class Jobs:
             Job(name="trust-list", every=timedelta(seconds=30), run=self.trust.refresh),
             Job(name="anchors", every=timedelta(minutes=5), run=self._reload_anchors),
             Job(name="forget", every=timedelta(hours=1), run=self._forget),
+            Job(name="release", every=timedelta(minutes=10), run=self._release),
             Job(name="sweep", every=timedelta(hours=6), run=self._sweep),
         )
 
@@ -49,6 +52,18 @@ class Jobs:
         await self.database.write(
             lambda c: messages.forget_old(c, duplicates=duplicates, idempotent=idempotent)
         )
+
+    async def _release(self) -> None:
+        """Remove the bodies of letters that were carried, or deleted from every mailbox."""
+        before = self.clock.now() - SETTLED_AFTER
+        while True:
+            refs = await self.database.write(
+                lambda c: messages.release_bodies(c, before=before, limit=RELEASE_BATCH)
+            )
+            for ref in refs:
+                await self.blobs.delete(ref)
+            if not refs:
+                return
 
     async def _sweep(self) -> None:
         """Remove bodies that a crash left without a row, then give half-empty files back."""

@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from mss.store import messages
+from mss.model.delivery import DeliveryState
+from mss.store import messages, notices
 from tests.support.pki import NOW
 from tests.support.rows import a_delivery, a_deposit, a_mailbox, a_message, a_row, an_account
 
@@ -160,29 +161,45 @@ def test_a_moved_body_is_found_at_its_new_place(connection: Connection) -> None:
     }
 
 
-def test_a_message_that_somebody_needs_is_not_deleted(connection: Connection) -> None:
-    """A mailbox, a delivery or an answered request each keep it."""
+LATER = NOW + timedelta(hours=1)
+
+
+def test_a_body_that_somebody_needs_is_kept(connection: Connection) -> None:
+    """A mailbox, a delivery that waits, or a notice that is owed each keep it."""
     box = a_mailbox(connection)
     a_deposit(connection, box, "in-a-mailbox")
-    a_delivery(connection, message_id="on-its-way")
+    a_delivery(connection, "d1", message_id="on-its-way")
+    a_delivery(connection, "d2", message_id="held", state=DeliveryState.HELD)
     a_message(connection, "m1")
-    _remember(connection, an_account(connection), "word")
+    notices.owe(connection, notice_id="n1", kind=notices.NoticeKind.READ, message_id="m1", at=NOW)
 
-    for_nobody = [
-        messages.delete_unreferenced(connection, one)
-        for one in ("in-a-mailbox", "on-its-way", "m1", "absent")
-    ]
-
-    assert for_nobody == [None, None, None, None]
-    assert messages.find_message(connection, "m1") is not None
+    assert messages.release_bodies(connection, before=LATER, limit=10) == set()
 
 
-def test_a_message_that_nobody_needs_gives_its_body_back(connection: Connection) -> None:
-    """The caller learns which body may go, and a repeat is no longer recognised."""
-    a_message(connection, "m1")
-    messages.claim_acceptance_keys(connection, [key()], message_id="m1", at=NOW)
+def test_bodies_that_nobody_needs_are_given_back_once(connection: Connection) -> None:
+    """What was carried needs no protected copy; what was deleted everywhere leaves no text."""
+    a_delivery(connection, "d1", message_id="m1", state=DeliveryState.RELAYED)
 
-    assert messages.delete_unreferenced(connection, "m1") == "memory:m1"
+    assert messages.release_bodies(connection, before=LATER, limit=10) == {"memory:m1", "memory:d1"}
+    assert messages.release_bodies(connection, before=LATER, limit=10) == set()
 
-    assert messages.find_message(connection, "m1") is None
-    assert messages.find_accepted(connection, [key()]) == {}
+    row = messages.find_message(connection, "m1")
+    assert row is not None
+    assert row.summary == b""
+
+
+def test_a_young_body_is_left_alone(connection: Connection) -> None:
+    """It may be on its way through."""
+    a_message(connection, "m1", at=NOW)
+
+    assert messages.release_bodies(connection, before=NOW, limit=10) == set()
+
+
+def test_a_body_that_another_row_still_needs_is_kept(connection: Connection) -> None:
+    """A report that only left has one body for its row and its delivery."""
+    a_delivery(connection, "d1", message_id="m1")
+    a_delivery(connection, "d2", message_id="m1", state=DeliveryState.RELAYED)
+    messages.move_blob(connection, "memory:d2", "memory:d1")
+
+    assert messages.release_bodies(connection, before=LATER, limit=10) == set()
+    assert messages.referenced_blobs(connection, ["memory:d1"]) == {"memory:d1"}

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from mss.errors import PeerNotTrustedError
+from mss.model.delivery import DeliveryState
 from mss.model.principal import AccountPrincipal
 from mss.store import trust_lists
 from mss.worker.jobs import Jobs
@@ -10,6 +11,7 @@ from tests.support.factories import (
     HOSPITAL_DOMAIN,
     LAB,
     PRACTICES,
+    WARD,
     Pair,
     a_letter,
     a_signed_trust_list,
@@ -52,6 +54,27 @@ async def test_bodies_without_a_row_are_swept_when_they_are_old(
     assert len(left) == 2
     lab = await pair.hospital.log_in("lab")
     assert await pair.hospital.services.reading.get_raw(lab, accepted.message_id)
+
+
+async def test_a_letter_deleted_by_everybody_leaves_no_body(
+    pair: Pair, ward: AccountPrincipal, jobs: Jobs
+) -> None:
+    """Deleted means gone: the timeline stays, the content does not."""
+    hospital = pair.hospital
+    accepted = await hospital.submit(ward, a_letter(to=LAB), LAB)
+    lab = await hospital.log_in("lab")
+    reading = hospital.services.reading
+    await reading.mark(lab, LAB, [accepted.message_id], delete=True)
+    hospital.clock.advance(hours=1)
+    await run(jobs, "release")
+    assert len([one async for one in hospital.blobs.iter_records()]) == 1
+
+    await reading.mark(ward, WARD, [accepted.message_id], delete=True)
+    await run(jobs, "release")
+
+    assert [one async for one in hospital.blobs.iter_records()] == []
+    tracking = await hospital.services.tracking.get_tracking(ward, accepted.message_id)
+    assert [one.state for one in tracking] == [DeliveryState.DELIVERED]
 
 
 async def test_repeats_are_forgotten_after_their_time(
