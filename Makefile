@@ -6,7 +6,7 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 
 PY := .venv/bin/python
-LOCKS := requirements/run.lock requirements/dev.lock
+LOCKS := run.lock dev.lock
 COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 # The first Python that is new enough, preferably one that can make an environment; or say PYTHON=…
@@ -32,7 +32,7 @@ test: .venv/.locked-dev ## set up, then every test that needs no Debian package 
 	@$(PY) -m pytest -q -n auto --maxprocesses 8 -m 'not interop' $(T)
 
 test-interop: .venv/.locked-dev ## tests against real peers (installs Debian packages, or says which)
-	@$(PY) tools/peers.py
+	@$(PY) tests/tools/peers.py
 	@$(PY) -m pytest -q -m interop $(T)
 
 check: .venv/.locked-dev ## everything that CI checks: format, lint, imports, types, tests, docs
@@ -62,28 +62,28 @@ fmt: .venv/.locked-dev ## format the code
 lint: .venv/.locked-dev ## style, import contracts, spelling
 	@$(PY) -m ruff check --quiet .
 	@.venv/bin/lint-imports > .venv/lint-imports.log 2>&1 || { cat .venv/lint-imports.log; exit 1; }
-	@$(PY) -m codespell_lib api crypto directory mss tests tools docs Makefile $(wildcard *.md)
+	@$(PY) -m codespell_lib api crypto directory mss tests docs Makefile $(wildcard *.md)
 
 types: .venv/.locked-dev ## mypy strict
 	@$(PY) -m mypy
 
 docs: .venv/.locked-dev ## write the generated references (settings, errors, commands, OpenAPI)
-	@$(PY) -m tools.reference
+	@$(PY) -m tests.tools.reference
 
 docs-check: .venv/.locked-dev ## fail if a generated reference is not up to date
-	@$(PY) -m tools.reference --check
+	@$(PY) -m tests.tools.reference --check
 
 lock: .venv/.locked-dev ## resolve the dependencies of pyproject.toml again
-	@.venv/bin/uv pip compile $(COMPILE) -o requirements/run.lock pyproject.toml
-	@.venv/bin/uv pip compile $(COMPILE) -o requirements/dev.lock -c requirements/run.lock \
+	@.venv/bin/uv pip compile $(COMPILE) -o run.lock pyproject.toml
+	@.venv/bin/uv pip compile $(COMPILE) -o dev.lock -c run.lock \
 	  --group dev pyproject.toml
 
 package: .venv/.locked-dev ## build the wheel and the source archive into dist/
 	@$(PY) -m build --no-isolation --outdir dist .
 
 # The stamp holds the digest of the lock file: an unchanged one costs a few milliseconds.
-.venv/.locked-run: requirements/run.lock tools/environment.py
-	@$(if $(PYTHON),'$(PYTHON)' tools/environment.py run,exit 1)
+.venv/.locked-run: run.lock tests/tools/environment.py
+	@$(if $(PYTHON),'$(PYTHON)' tests/tools/environment.py run,exit 1)
 
-.venv/.locked-dev: $(LOCKS) tools/environment.py
-	@$(if $(PYTHON),'$(PYTHON)' tools/environment.py dev,exit 1)
+.venv/.locked-dev: $(LOCKS) tests/tools/environment.py
+	@$(if $(PYTHON),'$(PYTHON)' tests/tools/environment.py dev,exit 1)

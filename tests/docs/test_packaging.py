@@ -5,12 +5,12 @@ from importlib.metadata import distributions, packages_distributions, requires
 
 import pytest
 
-from tools.reference import ROOT
+from tests.tools.reference import ROOT
 
 OURS = ("mss", "crypto", "directory", "api")
 BANNED = {"pycryptodome", "pycrypto", "mss", "python-mss"}
-FOLDERS = ("mss", "crypto", "directory", "api", "tests", "tools", "docs", "requirements", ".ci")
-NAMES = ("Makefile", "pyproject.toml", ".pre-commit-config.yaml")
+FOLDERS = ("mss", "crypto", "directory", "api", "tests", "docs", ".ci")
+NAMES = ("Makefile", "pyproject.toml", "run.lock", "dev.lock", ".pre-commit-config.yaml")
 TEXT = {".py", ".md", ".toml", ".lock", ".txt", ".json", ".mako", ""}
 # Written so that this file does not find itself.
 INDEX = re.compile(r"[p]ypi\.org|[p]ythonhosted|--(extra-)?index[-]url|/[s]imple/")

@@ -9,12 +9,12 @@ import click
 import pytest
 
 from mss.cli.root import root
-from tools.reference import ROOT, walk_commands
+from tests.tools.reference import ROOT, walk_commands
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 CODE = sorted(
     file
-    for folder in ("mss", "crypto", "directory", "api", "tests", "tools")
+    for folder in ("mss", "crypto", "directory", "api", "tests")
     for file in (ROOT / folder).rglob("*.py")
 )
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -94,7 +94,7 @@ def test_each_dependency_has_its_reason() -> None:
 @pytest.mark.parametrize("lock", ["run", "dev"])
 def test_a_lock_file_pins_and_hashes_everything(lock: str) -> None:
     """Nothing else is accepted when they are installed."""
-    lines = text_of(f"requirements/{lock}.lock").splitlines()
+    lines = text_of(f"{lock}.lock").splitlines()
     pins = [line for line in lines if line and line[0] not in " #"]
 
     assert [line for line in pins if "==" not in line or not line.endswith("\\")] == []
@@ -108,7 +108,7 @@ def test_the_development_environment_runs_what_is_run() -> None:
 
 
 def pins_of(lock: str) -> set[str]:
-    lines = text_of(f"requirements/{lock}.lock").splitlines()
+    lines = text_of(f"{lock}.lock").splitlines()
     return {line.split()[0] for line in lines if line[:1].isalnum()}
 
 

@@ -9,8 +9,8 @@ from mss.errors import MSSError
 from mss.model.audit import AuditName
 from mss.settings import OTHER_VARIABLES
 from mss.smtp.replies import REPLIES
-from tools import reference
-from tools.reference import DOCS, PAGES, ROOT, errors_below
+from tests.tools import reference
+from tests.tools.reference import DOCS, PAGES, ROOT, errors_below
 
 # Who meets the errors of a module: where none of ours is named, both doors do.
 HTTP_ONLY = ("api.",)

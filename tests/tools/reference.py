@@ -1,7 +1,7 @@
 """Write the references that are generated from the code: settings, errors, commands, OpenAPI.
 
-`python -m tools.reference` writes them; with `--check` it only says which are not up to date, with
-status 1. Each page says in its first lines where it comes from.
+`python -m tests.tools.reference` writes them; with `--check` it only says which are not up to date,
+with status 1. Each page says in its first lines where it comes from.
 """
 
 import importlib
@@ -25,7 +25,7 @@ from mss.errors import MSSError
 from mss.settings import OTHER_VARIABLES, Section, Settings
 from mss.smtp.replies import FALLBACK, REPLIES
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "docs"
 ErrorType = type[MSSError] | type[CryptoError] | type[DirectoryError]
 VARIABLES = {

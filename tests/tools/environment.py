@@ -1,4 +1,4 @@
-"""Make the environment of this checkout from a lock file: `python3 tools/environment.py run|dev`.
+"""Make the environment of this checkout from a lock file (`environment.py run|dev`).
 
 Standard library only, and readable by Python 3.9 and later: it runs first on a new machine. The
 environment is `.venv`; every package is pinned with its hash; the packages of the checkout are put
@@ -19,7 +19,7 @@ from pathlib import Path
 
 OLDEST = (3, 11)
 LOCKS = {"run": ("run",), "dev": ("dev", "run")}  # what dev.lock pins includes run.lock
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LAUNCHER = """\
@@ -35,7 +35,7 @@ def main() -> None:
         fail("usage: environment.py run|dev")
     if sys.version_info < OLDEST:
         fail("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ".")
-    lock = ROOT / "requirements" / (wanted + ".lock")
+    lock = ROOT / (wanted + ".lock")
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()
     if not is_usable():
         make_environment()
@@ -44,7 +44,7 @@ def main() -> None:
         install(lock)
     put_checkout_on_path()
     for name in LOCKS[wanted]:
-        each = ROOT / "requirements" / (name + ".lock")
+        each = ROOT / (name + ".lock")
         (VENV / (".locked-" + name)).write_text(hashlib.sha256(each.read_bytes()).hexdigest())
 
 
@@ -75,7 +75,7 @@ def make_environment() -> None:
 def install(lock: Path) -> None:
     """Install every package of a lock file, counting them as they come."""
     total = sum(1 for line in lock.read_text().splitlines() if "==" in line and line[0] != " ")
-    say(f"packages: {total} from requirements/{lock.name}, each checked against its hash")
+    say(f"packages: {total} from {lock.name}, each checked against its hash")
     command = [
         str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input",
         "--progress-bar", "off", "--no-deps", "--no-compile", "--require-hashes",
