@@ -50,6 +50,9 @@ LINGER_SECONDS: Final = 5.0
 MAX_ERRORS: Final = 20
 MAX_LOGIN_FAILURES: Final = 3
 BEFORE_TLS: Final = frozenset({"EHLO", "HELO", "NOOP", "QUIT", "RSET", "STARTTLS"})
+# aiosmtpd looks at every attribute of what it is to call back, which is nothing here. It must not
+# look at a dataclass with slots: before Python 3.11.3 that raises (python/cpython#102069).
+NO_HOOKS: Final = object()
 
 
 class _GoneError(Exception):
@@ -83,7 +86,7 @@ class Connection(SMTP):
 
     def __init__(self, door: Door) -> None:
         super().__init__(
-            door.rules,
+            NO_HOOKS,
             data_size_limit=door.limits.message_octets,
             hostname=door.host_name,
             timeout=door.limits.command_seconds,
