@@ -3,14 +3,25 @@
 import hashlib
 import io
 import zipfile
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from lxml import etree
 
-from tests.support.operators import Pair, accepted_id, compose
+from tests.support.operators import (
+    HOSPITAL,
+    PRACTICES,
+    Ground,
+    Home,
+    Pair,
+    accepted_id,
+    both_operating,
+    compose,
+)
 
 FOLDER = Path(__file__).parents[2] / ".." / "shared" / "data" / "xdm"
 ARCHIVES = sorted(FOLDER.glob("*/IHE_XDM.ZIP"))
@@ -90,15 +101,31 @@ def archive(request: pytest.FixtureRequest) -> bytes:
     return path.read_bytes()
 
 
+@pytest.fixture(scope="module")
+def homes(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Home]:
+    """The homes of these tests."""
+    folder = tmp_path_factory.mktemp("archives")
+    return ground.copy(HOSPITAL, folder), ground.copy(PRACTICES, folder)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pair(homes: tuple[Home, Home]) -> AsyncIterator[Pair]:
+    """Both operators, open for all of these tests."""
+    async with both_operating(*homes) as opened:
+        yield opened
+
+
 @pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.skipif(not ARCHIVES, reason="the official archives are not here")
 async def test_an_official_archive_arrives_as_it_says_of_itself(pair: Pair, archive: bytes) -> None:
     """Octets, and every fact of its METADATA.XML, signed, encrypted, relayed and opened."""
     said = Described.of(archive)
     raw = compose(pair.writer.mailbox, pair.reader.mailbox, archive=archive, with_pdf=False)
 
+    before = len(await pair.reader.listed())
     accepted_id(await pair.writer.submit(raw, pair.reader.mailbox))
-    (item,) = await pair.reader.await_inbox()
+    item = (await pair.reader.await_inbox(before + 1))[0]
 
     message = await pair.reader.get(f"/v1/messages/{item['id']}")
     (part,) = [one for one in message["parts"] if one["filename"] == "IHE_XDM.ZIP"]
