@@ -41,9 +41,9 @@ from tests.support.operators import (
 )
 
 T = TypeVar("T")
-# Places with durable states of their own, for one letter that is sent, delivered, reported and read.
-# What a death before a step leaves behind is what the step before it left; `inside` is said where
-# rows were written and must be gone.
+# The places whose durable states differ, for one letter: sent, delivered, reported and read. What a
+# death before a step leaves behind is what the step before it left; `inside` is named where rows
+# were written and must be gone.
 AT_THE_SENDER = [
     "body 1 before",
     "body 1 after",  # the copy for the Sent folder
