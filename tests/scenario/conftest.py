@@ -1,6 +1,7 @@
 """Two operators for each test, with homes of its own."""
 
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ from tests.support.operators import (
 
 
 @pytest.fixture(scope="session")
-def ground() -> Ground:
+def ground() -> Iterator[Ground]:
     """Authority, trust list, directory and filled homes: made once per process."""
-    return the_ground()
+    made = the_ground()
+    yield made
+    shutil.rmtree(made.folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -189,7 +189,7 @@ class Ground:
 
 @cache
 def the_ground() -> Ground:
-    """Make the ground of this process; it goes with the temporary folder of the machine."""
+    """Make the ground of this process; whoever asks last removes its folder."""
     folder = Path(tempfile.mkdtemp(prefix="mss-ground-"))
     at = SystemClock().now() - timedelta(minutes=5)
     authority = create_authority("ESSAI ELEMENTAIRE", at=at, key="p256")
