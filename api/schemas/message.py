@@ -39,7 +39,9 @@ class MessageItem(View):
     encrypted: bool
     has_documents: bool = Field(description="True if it carries an IHE_XDM archive.")
     attachments: int
-    report: str | None = Field(description="`dsn` or `mdn` for a notification.")
+    report: str | None = Field(
+        description="What a notification is: `delivery`, `disposition` or `integration`."
+    )
 
 
 class MessageList(View):

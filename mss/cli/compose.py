@@ -24,7 +24,7 @@ from mss.mailboxes.tracking import TrackingDesk
 from mss.mime.addresses import NamedAddress
 from mss.pipeline.accept import Acceptance
 from mss.pipeline.commit import Committer
-from mss.pipeline.deliver import Delivering
+from mss.pipeline.deliver import RENEWAL, Delivering
 from mss.pipeline.notify import Notifier
 from mss.pipeline.protect import Protection
 from mss.pipeline.route import Router
@@ -38,7 +38,7 @@ from mss.telemetry.health import Health
 from mss.trust_space import TrustSpace, load_trust_store
 from mss.worker.jobs import Jobs
 from mss.worker.loop import Worker
-from mss.worker.schedule import Schedule
+from mss.worker.schedule import Job, Schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,13 +219,16 @@ def _assemble(desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay
         ),
         schedule=Schedule(
             clock=clock,
-            jobs=Jobs(
-                database=database,
-                blobs=blobs,
-                trust=desk.trust,
-                clock=clock,
-                settings=settings,
-            ).table(),
+            jobs=(
+                Job(name="claims", every=RENEWAL, run=delivering.renew),
+                *Jobs(
+                    database=database,
+                    blobs=blobs,
+                    trust=desk.trust,
+                    clock=clock,
+                    settings=settings,
+                ).table(),
+            ),
         ),
         settings=settings.queue,
         awake=acceptance.committer.awake,

@@ -33,7 +33,9 @@ from mss.store import audit, deliveries, notices
 from mss.store.engine import Connection, Database
 from mss.store.notices import NoticeKind
 
-CLAIM = timedelta(minutes=30)  # longer than any transfer that the relay's deadlines allow
+# A claim is renewed while its worker lives, so that a letter waits little after a crash.
+CLAIM = timedelta(minutes=3)
+RENEWAL = timedelta(minutes=1)
 
 
 def tracked(delivery: Delivery) -> Delivery:
@@ -81,6 +83,11 @@ class Delivering:
     async def next_due_at(self) -> datetime | None:
         """Tell when something becomes due."""
         return await self.database.read(deliveries.next_due_at)
+
+    async def renew(self) -> None:
+        """Keep what is under way for another while."""
+        until = self.clock.now() + CLAIM
+        await self.database.write(lambda c: deliveries.renew_claims(c, self.worker, until=until))
 
     async def release(self) -> None:
         """Let go of what was claimed and not finished."""

@@ -28,7 +28,7 @@ from mss.smtp.errors import MailDataError
 from mss.smtp.hosts import Host, Hosts, NoHostError, parse_host
 from mss.smtp.session import HostFault, OutgoingSession, PeerReply, RepliedError, ReplyLostError
 
-# Well below the time for which a worker claims a delivery.
+# Whatever the single deadlines add up to, an attempt ends.
 ATTEMPT_SECONDS: Final = 1500.0
 # Enhanced codes that speak of the recipient's address and of nothing else (RFC 3463, 3.2).
 NO_SUCH_MAILBOX: Final = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"})

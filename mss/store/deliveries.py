@@ -268,6 +268,13 @@ def retry_now(connection: Connection, delivery_id: str, *, now: datetime) -> boo
     return changed.rowcount > 0
 
 
+def renew_claims(connection: Connection, worker: str, *, until: datetime) -> None:
+    """Keep everything that a worker holds for another while."""
+    connection.execute(
+        update(delivery).where(delivery.c.claimed_by == worker).values(claimed_until=until)
+    )
+
+
 def release_claims(connection: Connection, worker: str) -> None:
     """Let go of everything a worker still holds, when it stops."""
     connection.execute(

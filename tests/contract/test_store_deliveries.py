@@ -67,6 +67,27 @@ def test_a_claim_runs_out(connection: Connection) -> None:
     assert claim(connection, worker="w2", at=NOW + LEASE + timedelta(seconds=1)) == ["d1"]
 
 
+def test_a_renewed_claim_lasts(connection: Connection) -> None:
+    """A long transfer is not started a second time while its worker lives."""
+    a_delivery(connection)
+    claim(connection, worker="w1")
+
+    deliveries.renew_claims(connection, "w1", until=NOW + 2 * LEASE)
+
+    assert claim(connection, worker="w2", at=NOW + LEASE + timedelta(seconds=1)) == []
+    assert claim(connection, worker="w2", at=NOW + 2 * LEASE + timedelta(seconds=1)) == ["d1"]
+
+
+def test_only_the_claims_of_a_worker_are_renewed(connection: Connection) -> None:
+    """A living worker does not keep what a dead one held."""
+    a_delivery(connection)
+    claim(connection, worker="w1")
+
+    deliveries.renew_claims(connection, "w2", until=NOW + 2 * LEASE)
+
+    assert claim(connection, worker="w2", at=NOW + LEASE + timedelta(seconds=1)) == ["d1"]
+
+
 def test_a_released_claim_is_due_at_once(connection: Connection) -> None:
     """A worker that stops gracefully makes nobody wait for the lease."""
     a_delivery(connection)
