@@ -197,7 +197,8 @@ def walk_commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Co
 
 
 def _command(path: str, command: click.Command) -> list[str]:
-    context = click.Context(command, info_name=path, terminal_width=100, max_content_width=100)
+    # The settings of the whole tree: click keeps the help option that it is first asked for.
+    context = click.Context(command, info_name=path, **root.context_settings)
     usage = " ".join([path, *command.collect_usage_pieces(context)])
     paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
     lines = [f"## `{path}`", "", f"`{usage}`", ""]
