@@ -21,8 +21,10 @@ from mss.cli.compose import open_desk
 from mss.cli.root import Group, answer, root, run, settings_of, tell
 from mss.clock import SystemClock
 from mss.errors import NotFoundError
+from mss.model.audit import AuditEvent, AuditName
 from mss.settings import Settings
-from mss.store.engine import store_errors, sync_engine
+from mss.store import audit
+from mss.store.engine import Engine, store_errors, sync_engine
 
 
 @root.group("directory", cls=Group)
@@ -70,11 +72,31 @@ def import_files(settings: Settings, paths: tuple[Path, ...], *, force: bool) ->
     engine = sync_engine(settings.database_url).execution_options(writes=True)
     try:
         with store_errors(), engine.connect() as connection, _progress() as progress:
-            return index_sql.import_snapshot(
+            report = index_sql.import_snapshot(
                 connection, sources, at=SystemClock().now(), force=force, progress=progress
             )
+        _note_import(engine, report, force=force)
+        return report
     finally:
         engine.dispose()
+
+
+def _note_import(engine: Engine, report: ImportReport, *, force: bool) -> None:
+    """Write into the journal which files are in force now."""
+    clock, generation = SystemClock(), report.generation
+    event = AuditEvent(
+        name=AuditName.DIRECTORY_IMPORTED,
+        actor="administrator",
+        facts=(
+            ("generation", str(generation.number)),
+            ("practitioners", str(generation.counts.practitioners)),
+            ("mailboxes", str(generation.counts.mailboxes)),
+            ("files", " ".join(source.file_name for source in generation.sources)),
+            ("forced", str(force).lower()),
+        ),
+    )
+    with store_errors(), engine.begin() as connection:
+        audit.append(connection, event, chain=clock.new_id(), at=clock.now())
 
 
 @directory.command("search")

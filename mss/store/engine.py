@@ -32,7 +32,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection as Connection  # noqa: PLC0414 -- the layers above name it
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine as Engine  # noqa: PLC0414
+from sqlalchemy import create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool, QueuePool

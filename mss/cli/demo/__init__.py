@@ -7,11 +7,15 @@ machine, and software on both sides that uses only the public doors.
 
 import os
 import shutil
+import signal
+import smtplib
 import sys
 import time
 from pathlib import Path
+from shlex import quote
 
 import click
+import httpx
 
 from mss.cli.demo.operators import Operators, prepare
 from mss.cli.demo.stage import Stage, StepFailedError
@@ -28,6 +32,8 @@ DEFAULT_PORT_BASE = 21000
 def demo(context: click.Context, *, exits: bool) -> None:
     """Carry a discharge letter from a hospital's software to a GP's, and stay up."""
     exits = exits or os.environ.get("MSS_DEMO_EXIT") == "1"
+    # A polite end, so that the servers are ended too and not left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = home_of(context).absolute() / "demo"
     _make_room(folder)
     stage = Stage()
@@ -40,6 +46,9 @@ def demo(context: click.Context, *, exits: bool) -> None:
             _stay()
     except StepFailedError as error:
         stage.fail(str(error))
+        sys.exit(3)
+    except (OSError, smtplib.SMTPException, httpx.HTTPError) as error:
+        stage.fail(f"a server did not answer as it must: {type(error).__name__}: {error}")
         sys.exit(3)
     finally:
         if operators is not None:
@@ -79,7 +88,7 @@ def _show(operators: Operators, stage: Stage) -> None:
         stage.line(f"    home      {one.home}")
     stage.blank()
     stage.line("Read the GP's mailbox:")
-    stage.line(f"  curl --cacert {operators.anchors} \\")
+    stage.line(f"  curl --cacert {quote(str(operators.anchors))} \\")
     stage.line(f"       -H 'Authorization: Bearer {gp.token}' \\")
     stage.line(f"       https://localhost:{gp.ports['api']}/v1/mailboxes/{gp.mailbox}/messages")
     stage.blank()

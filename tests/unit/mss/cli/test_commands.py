@@ -316,7 +316,10 @@ def test_a_directory_is_generated_imported_and_searched(mss: Shell, tmp_path: Pa
     made = mss("directory", "generate", "--practitioners", "30", "--out", str(out), "--json")
     assert len(made.json["files"]) == 3
     imported = mss("directory", "import", str(out), "--json").json
+    journal = mss("audit", "list", "--json").json
     assert imported["practitioners"] == 30
+    assert [row["name"] for row in journal][-1] == "directory-imported"
+    assert journal[-1]["facts"]["generation"] == "1"
     assert mss("directory", "import", str(out), "--force").status == 0
 
     stats = mss("directory", "stats", "--json").json
