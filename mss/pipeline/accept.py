@@ -8,7 +8,7 @@ Errors
     Any `MSSError`; none of them leaves anything behind.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -32,7 +32,7 @@ from mss.mime.parse import ParsedMessage, parse_message
 from mss.model.audit import AuditEvent, AuditName
 from mss.model.message import Origin, Participant, PartSummary, Summary
 from mss.model.principal import Principal
-from mss.pipeline.commit import Also, Committer, Ready, actor_of
+from mss.pipeline.commit import Also, Committer, Ready, acceptance_keys, actor_of
 from mss.pipeline.identify import check_author, check_sender, identify
 from mss.pipeline.protect import Protection, aside
 from mss.pipeline.route import Router
@@ -100,11 +100,12 @@ class Acceptance:
         self.check_size(submission.raw)
         message = await aside(len(submission.raw), parse_message, submission.raw, self.mime_limits)
         identify(submission, message)
-        repeat = await self.committer.find_repeat(submission)
+        keys = await aside(len(submission.raw), acceptance_keys, submission)
+        repeat = await self.committer.find_repeat(keys)
         if repeat is not None:
             return repeat
         routes = reachable(submission.routes or await self._ask_routes(submission))
-        ready = await self._prepare(submission, message, routes)
+        ready = await self._prepare(submission, message, keys, routes)
         return await self.committer.commit(ready, also=also)
 
     async def note_peer_refusal(self, error: MSSError, *, subject: str, host: str) -> None:
@@ -156,6 +157,7 @@ class Acceptance:
         self,
         submission: Submission,
         message: ParsedMessage,
+        keys: Mapping[str, str],
         routes: tuple[LocalRoute | RelayRoute, ...],
     ) -> Ready:
         """Protect what leaves, open what arrived, and summarise what is kept."""
@@ -176,6 +178,7 @@ class Acceptance:
         is_kept = submission.origin is not Origin.SYSTEM or len(relayed) < len(routes)
         return Ready(
             submission=submission,
+            keys=keys,
             routes=routes,
             kept=opened.kept if is_kept else next(iter(leaving.values())),
             leaving=leaving,

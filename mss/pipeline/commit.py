@@ -10,6 +10,7 @@ Errors
 """
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,12 +42,14 @@ class Ready:
     """A message judged and transformed: what is kept here, and what leaves.
 
     Attributes:
+        keys: For each recipient (normalised address): what a repeated transfer is recognised by.
         kept: What our mailboxes hold: as submitted, or as received and opened.
         leaving: For each recipient of another operator (normalised address): the protected octets.
         report: What the message reports, when it is a DSN or an MDN.
     """
 
     submission: Submission
+    keys: Mapping[str, str]
     routes: tuple[LocalRoute | RelayRoute, ...]
     kept: bytes
     leaving: Mapping[str, bytes]
@@ -77,11 +80,15 @@ class Committer:
     expires_after: timedelta
     awake: asyncio.Event
 
-    async def find_repeat(self, submission: Submission) -> Accepted | None:
-        """Find the message that these very octets became before, if every recipient has it."""
-        keys = list(acceptance_keys(submission).values())
-        found = await self.database.read(lambda c: messages.find_accepted(c, keys))
-        if not found or len(found) < len(keys):
+    async def find_repeat(self, keys: Mapping[str, str]) -> Accepted | None:
+        """Find the message that these very octets became before, if every recipient has it.
+
+        Args:
+            keys: As `acceptance_keys` names them.
+        """
+        wanted = list(keys.values())
+        found = await self.database.read(lambda c: messages.find_accepted(c, wanted))
+        if not found or len(found) < len(wanted):
             return None
         return await self.accepted(next(iter(found.values())), is_repeat=True)
 
@@ -97,7 +104,7 @@ class Committer:
             await self.database.write(writing.run)
         except _RepeatError:
             await self._forget(refs)
-            repeat = await self.find_repeat(ready.submission)
+            repeat = await self.find_repeat(ready.keys)
             if repeat is None:
                 raise
             return repeat
@@ -172,7 +179,7 @@ class _Writing:
     def run(self, connection: Connection) -> None:
         """Insert the message, its deposits and deliveries, and what hangs on them."""
         messages.insert_message(connection, self._row())
-        keys = acceptance_keys(self.ready.submission)
+        keys = self.ready.keys
         fresh = messages.claim_acceptance_keys(
             connection, list(keys.values()), message_id=self.message_id, at=self.at
         )
@@ -325,10 +332,11 @@ def state_of(route: LocalRoute | RelayRoute) -> DeliveryState:
 def acceptance_keys(submission: Submission) -> dict[str, str]:
     """Name each (message, recipient) of a submission, by the recipient's normalised address."""
     sender = submission.envelope.sender
+    body_digest = hashlib.sha256(submission.raw).digest()
     return {
         one.address.key: messages.acceptance_key(
             sender=sender.key if sender else None,
-            raw=submission.raw,
+            body_digest=body_digest,
             recipient_key=one.address.key,
         )
         for one in submission.envelope.recipients

@@ -56,16 +56,21 @@ class MessageRow:
     summary: bytes
 
 
-def acceptance_key(*, sender: str | None, raw: bytes, recipient_key: str) -> str:
+def acceptance_key(*, sender: str | None, body_digest: bytes, recipient_key: str) -> str:
     """Name one (message, recipient) by what a repeated transfer has in common with the first.
 
     A peer whose connection broke before our final reply sends the same octets again
     (RFC 5321, 4.5.4.1); a change of any octet is another message.
+
+    Args:
+        sender: Normalised envelope sender.
+        body_digest: SHA-256 of all the octets, computed once for all recipients.
+        recipient_key: Normalised address of the recipient.
     """
     digest = hashlib.sha256()
     for part in (sender or "", recipient_key):
         digest.update(part.encode() + b"\0")
-    digest.update(hashlib.sha256(raw).digest())
+    digest.update(body_digest)
     return digest.hexdigest()
 
 

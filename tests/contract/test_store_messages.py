@@ -1,3 +1,4 @@
+import hashlib
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,9 @@ RAW = b"From: ward@ch-demo.mssante.fr\r\n\r\nBonjour\r\n"
 
 
 def key(*, sender: str | None = "ward@x.fr", raw: bytes = RAW, recipient: str = "a@y.fr") -> str:
-    return messages.acceptance_key(sender=sender, raw=raw, recipient_key=recipient)
+    return messages.acceptance_key(
+        sender=sender, body_digest=hashlib.sha256(raw).digest(), recipient_key=recipient
+    )
 
 
 @pytest.mark.parametrize(

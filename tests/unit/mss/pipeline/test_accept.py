@@ -27,6 +27,7 @@ from mss.model.mailbox import Folder
 from mss.model.message import Origin
 from mss.model.principal import AccountPrincipal, SystemPrincipal
 from mss.model.security import Verdict
+from mss.pipeline.commit import acceptance_keys
 from mss.pipeline.submission import LocalRoute, RefusedRoute, RelayRoute, Submission
 from mss.settings import LimitSettings
 from mss.store import audit, messages, tables
@@ -441,7 +442,8 @@ async def test_the_same_letter_at_the_same_moment_is_accepted_once(
     message = parse_message(submission.raw)
     route = await acceptance.route(ward, MailAddress.parse(GP))
     assert isinstance(route, RelayRoute)
-    ready = await acceptance._prepare(submission, message, (route,))
+    keys = acceptance_keys(submission)
+    ready = await acceptance._prepare(submission, message, keys, (route,))
 
     late = await committer.commit(ready)  # as if it had looked for a repeat before the first one
 
