@@ -7,23 +7,20 @@ Sources
     ECO.2.1.1 (IHE_XDM.ZIP, in any case), ECO.2.1.3 and ECO.3.1.3 (the prefix is for software).
 """
 
-from typing import Final
 from urllib.parse import quote
 
 from api.schemas import document, mailbox, message, sending
 from mss.clinical.finding import Finding
+from mss.clinical.letter import readable_subject
+from mss.clinical.xdm import FILE_NAME
 from mss.mailboxes.documents import DocumentView
 from mss.mailboxes.drafting import RecipientAnswer
 from mss.mailboxes.reading import MessagePage, MessageView
 from mss.model.delivery import DeliveryState, Tracking
 from mss.model.mailbox import Deposit, Flag, MailboxView
-from mss.model.message import Participant, PartSummary, Summary
+from mss.model.message import SIGNATURE_TYPES, Participant, PartSummary, Summary
 from mss.model.security import Security
 from mss.pipeline.submission import Accepted
-
-SUBJECT_PREFIX: Final = "XDM/1.0/DDM+"
-ARCHIVE_NAME: Final = "ihe_xdm.zip"
-SIGNATURE_TYPES: Final = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
 
 
 def message_path(message_id: str) -> str:
@@ -184,12 +181,11 @@ def _item(view: MessageView, *, address: str | None) -> dict[str, object]:
     stored, summary = view.message, view.message.summary
     deposit = _deposit_in(view.deposits, address)
     subject = summary.subject
-    has_prefix = subject[: len(SUBJECT_PREFIX)].upper() == SUBJECT_PREFIX
     return {
         "id": stored.id,
         "internet_message_id": summary.internet_message_id,
         "subject": subject,
-        "display_subject": subject[len(SUBJECT_PREFIX) :].strip() if has_prefix else subject,
+        "display_subject": readable_subject(subject),
         "author": _participant(summary.author),
         "to": _participants(summary.to),
         "cc": _participants(summary.cc),
@@ -234,7 +230,7 @@ def _participants(participants: tuple[Participant, ...]) -> list[message.Partici
 
 
 def _is_archive(part: PartSummary) -> bool:
-    return (part.filename or "").lower() == ARCHIVE_NAME
+    return (part.filename or "").lower() == FILE_NAME.lower()
 
 
 def _attachments(summary: Summary) -> int:

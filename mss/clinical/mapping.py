@@ -21,7 +21,6 @@ from mss.clinical.people import (
     Actor,
     ActorKind,
     Code,
-    Identifier,
     build_cx,
     build_specialty,
     build_xcn,
@@ -213,10 +212,3 @@ def default_content_type(header: CdaHeader) -> Code | None:
 
 def _xds(time: HL7Time | None) -> str:
     return time.xds if time else ""
-
-
-def identifiers_equal(left: Identifier | None, right: Identifier | None) -> bool:
-    """Compare two identifiers, blind to the case of UUIDs used as roots."""
-    if left is None or right is None:
-        return left is right
-    return (left.root.lower(), left.extension) == (right.root.lower(), right.extension)

@@ -16,8 +16,6 @@ from enum import StrEnum
 from mss.clinical.people import Address, Identifier, Telecom
 from mss.clinical.times import HL7Time
 
-INS_C_OID = "1.2.250.1.213.1.4.2"  # the computed number of before 2017: never an INS
-
 _BODY = re.compile(r"[1-9]\d{4}(?:\d{2}|2[AB])\d{6}", re.ASCII)
 _CORSICA = {"2A": "19", "2B": "18"}
 _MEN = frozenset("137")

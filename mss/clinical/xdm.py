@@ -52,6 +52,7 @@ from mss.clinical.zip_reader import (
 from mss.errors import MSSError
 
 __all__ = [
+    "FILE_NAME",
     "Application",
     "Archive",
     "ArchiveContentError",

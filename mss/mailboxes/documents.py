@@ -20,7 +20,7 @@ from mss.clinical.finding import Finding
 from mss.clinical.mapping import describe, sha1
 from mss.clinical.metadata import SubmissionSet
 from mss.clinical.people import Actor
-from mss.clinical.xdm import Archive, ArchiveDocument, ArchiveError, read_archive
+from mss.clinical.xdm import FILE_NAME, Archive, ArchiveDocument, ArchiveError, read_archive
 from mss.errors import NotFoundError
 from mss.mime.limits import MimeLimits
 from mss.mime.parse import ParsedMessage, Part, parse_message, part_octets
@@ -194,7 +194,7 @@ def _may_be_archive(message: ParsedMessage, part: Part) -> bool:
     if part.is_multipart:
         return False
     name = (part.filename or "").lower()
-    if name == "ihe_xdm.zip" or part.content_type in ZIP_TYPES:
+    if name == FILE_NAME.lower() or part.content_type in ZIP_TYPES:
         return True
     if part.content_type != "application/octet-stream":
         return False

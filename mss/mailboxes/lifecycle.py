@@ -18,7 +18,6 @@ from mss.model.principal import Right
 from mss.store import accounts, audit, mailboxes
 from mss.store.engine import Connection, Database
 
-ALL_RIGHTS = frozenset(Right)
 MAX_NAME = 254
 
 

@@ -10,6 +10,9 @@ from enum import StrEnum
 
 from mss.model.security import Security
 
+# Parts that carry a signature and nothing for a reader.
+SIGNATURE_TYPES = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
+
 
 class Origin(StrEnum):
     """Through which kind of door a message came in."""

@@ -30,7 +30,7 @@ from mss.mime.headers import build_date, build_message_ids
 from mss.mime.limits import MimeLimits
 from mss.mime.parse import ParsedMessage, parse_message
 from mss.model.audit import AuditEvent, AuditName
-from mss.model.message import Origin, Participant, PartSummary, Summary
+from mss.model.message import SIGNATURE_TYPES, Origin, Participant, PartSummary, Summary
 from mss.model.principal import Principal
 from mss.pipeline.commit import Also, Committer, Ready, acceptance_keys, actor_of
 from mss.pipeline.identify import check_author, check_sender, identify
@@ -47,8 +47,6 @@ from mss.pipeline.submission import (
 from mss.pipeline.trace import received_field
 from mss.settings import LimitSettings
 from mss.store import audit
-
-SIGNATURE_TYPES = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

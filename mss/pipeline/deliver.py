@@ -1,4 +1,4 @@
-"""Step 6: carry a queued delivery to the recipient's operator, and record what came of it.
+"""Step 5: carry a queued delivery to the recipient's operator, and record what came of it.
 
 The attempt is counted before the network is touched (`claim`), and the outcome is recorded in one
 transaction with the notice that it may owe. A crash between the peer's 250 and our record sends the

@@ -1,4 +1,4 @@
-"""Step 7: write the reports that are owed, and hand them in by the one way in.
+"""Step 6: write the reports that are owed, and hand them in by the one way in.
 
 What is owed was written down in the transaction of the event (`mss/store/notices.py`); the
 transaction that accepts the report removes it. So each report is sent once, whatever crashes.

@@ -14,9 +14,9 @@ Sources
     RFC 8551 (S/MIME 4.0), RFC 9788 (header protection).
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from crypto import smime, trust
@@ -33,6 +33,7 @@ from crypto.ports import KeyHolder
 from directory import index_sql
 from directory.address import MailAddress
 from directory.model import MailboxEntry
+from mss.blobs.offload import run_by_size
 from mss.clock import Clock
 from mss.errors import MessageRefusedError, ProtectionImpossibleError
 from mss.mime import entity as entities
@@ -263,9 +264,8 @@ class Protection:
 
 async def aside(size_octets: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Do work on octets: here when they are few, in a thread when they would hold up the loop."""
-    if size_octets <= INLINE_OCTETS:
-        return work(*args, **kwargs)
-    return await asyncio.to_thread(work, *args, **kwargs)
+    call = partial(work, *args, **kwargs)
+    return await run_by_size(call, size_octets, inline_octets=INLINE_OCTETS)
 
 
 def _structures(entry: MailboxEntry | None) -> frozenset[str]:
