@@ -150,10 +150,13 @@ def _normal_type(name: str) -> str:
 def _escape(value: str) -> str:
     escaped = re.sub(r'(["+,;<>\\])', r"\\\1", value)
     escaped = re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\{ord(found[0]):02X}", escaped)
-    if escaped.startswith(("#", " ")):
+    if value.startswith("#"):
         escaped = "\\" + escaped
-    if escaped.endswith(" ") and not escaped.endswith("\\ "):
-        escaped = escaped[:-1] + "\\ "
+    # A space at an end is written as its octet: "\ " does not survive whoever trims the text.
+    if value.startswith(" "):
+        escaped = "\\20" + escaped[1:]
+    if value.endswith(" "):
+        escaped = escaped[:-1] + "\\20"
     return escaped
 
 

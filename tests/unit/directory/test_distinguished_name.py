@@ -109,6 +109,16 @@ def test_the_text_form_reads_back(value: str) -> None:
     assert DistinguishedName.parse(str(name)) == name
 
 
+@pytest.mark.parametrize("value", ["0 ", " 0", "  0  ", "\\ ", "# "])
+def test_the_text_form_survives_being_trimmed(value: str) -> None:
+    """A field of the trust list is trimmed when it is read; some real names end with a space."""
+    name = DistinguishedName.from_rdns((("CN", value), ("C", "FR")))
+    last = DistinguishedName.from_rdns((("C", "FR"), ("CN", value)))
+
+    assert DistinguishedName.parse(str(name).strip()).rdns == name.rdns
+    assert DistinguishedName.parse(str(last).strip()).rdns == last.rdns
+
+
 def test_an_operator_is_shown_by_host_and_organisation() -> None:
     """Administrators look for these two."""
     name = DistinguishedName.parse(PLAIN)
