@@ -31,7 +31,7 @@ run: .venv/.locked-run ## set up, then two operators and a letter between them; 
 test: .venv/.locked-dev ## set up, then every test that needs no Debian package (T=path for some)
 	@$(PY) -m pytest -q -n auto --maxprocesses 8 -m 'not interop' $(T)
 
-test-interop: .venv/.locked-dev ## tests against real peers (installs Debian packages, or says which)
+test-interop: .venv/.locked-interop ## tests against real peers (installs Debian packages, or says which)
 	@$(PY) tests/tools/peers.py
 	@$(PY) -m pytest -q -m interop $(T)
 
@@ -77,6 +77,8 @@ lock: .venv/.locked-dev ## resolve the dependencies of pyproject.toml again
 	@.venv/bin/uv pip compile $(COMPILE) -o run.lock pyproject.toml
 	@.venv/bin/uv pip compile $(COMPILE) -o dev.lock -c run.lock \
 	  --group dev pyproject.toml
+	@.venv/bin/uv pip compile $(COMPILE) -o interop.lock -c dev.lock \
+	  --group dev --group interop pyproject.toml
 
 package: .venv/.locked-dev ## build the wheel and the source archive into dist/
 	@$(PY) -m build --no-isolation --outdir dist .
@@ -87,3 +89,6 @@ package: .venv/.locked-dev ## build the wheel and the source archive into dist/
 
 .venv/.locked-dev: $(LOCKS) tests/tools/environment.py
 	@$(if $(PYTHON),'$(PYTHON)' tests/tools/environment.py dev,exit 1)
+
+.venv/.locked-interop: $(LOCKS) interop.lock tests/tools/environment.py
+	@$(if $(PYTHON),'$(PYTHON)' tests/tools/environment.py interop,exit 1)

@@ -85,13 +85,14 @@ def names_of(requirements: list[str]) -> set[str]:
 def test_each_dependency_has_its_reason() -> None:
     """And no reason outlives its dependency."""
     wanted = names_of(PROJECT["project"]["dependencies"])
-    wanted |= names_of(PROJECT["dependency-groups"]["dev"])
+    for group in PROJECT["dependency-groups"].values():
+        wanted |= names_of(group)
     rows = re.findall(r"^\| ([a-z0-9-]+) \|", text_of("docs/dependencies.md"), re.MULTILINE)
 
     assert sorted(rows) == sorted(wanted)
 
 
-@pytest.mark.parametrize("lock", ["run", "dev"])
+@pytest.mark.parametrize("lock", ["run", "dev", "interop"])
 def test_a_lock_file_pins_and_hashes_everything(lock: str) -> None:
     """Nothing else is accepted when they are installed."""
     lines = text_of(f"{lock}.lock").splitlines()
@@ -102,9 +103,9 @@ def test_a_lock_file_pins_and_hashes_everything(lock: str) -> None:
 
 def test_the_development_environment_runs_what_is_run() -> None:
     """Each version that is tested is the version that is installed."""
-    pins = {lock: pins_of(lock) for lock in ("run", "dev")}
+    pins = {lock: pins_of(lock) for lock in ("run", "dev", "interop")}
 
-    assert pins["run"] <= pins["dev"]
+    assert pins["run"] <= pins["dev"] <= pins["interop"]
 
 
 def pins_of(lock: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""Make the environment of this checkout from a lock file (`environment.py run|dev`).
+"""Make the environment of this checkout from a lock file (`environment.py run|dev|interop`).
 
 Standard library only, and readable by Python 3.9 and later: it runs first on a new machine. The
 environment is `.venv`; every package is pinned with its hash; the packages of the checkout are put
@@ -18,7 +18,8 @@ from collections import deque
 from pathlib import Path
 
 OLDEST = (3, 11)
-LOCKS = {"run": ("run",), "dev": ("dev", "run")}  # what dev.lock pins includes run.lock
+# Each lock file, and those whose packages it includes.
+LOCKS = {"run": ("run",), "dev": ("dev", "run"), "interop": ("interop", "dev", "run")}
 ROOT = Path(__file__).resolve().parent.parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
@@ -32,7 +33,7 @@ def main() -> None:
     """Bring `.venv` in step with a lock file, saying what takes time."""
     wanted = sys.argv[1] if len(sys.argv) == 2 else ""
     if wanted not in LOCKS:
-        fail("usage: environment.py run|dev")
+        fail("usage: environment.py run|dev|interop")
     if sys.version_info < OLDEST:
         fail("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ".")
     lock = ROOT / (wanted + ".lock")
