@@ -14,15 +14,19 @@ Sources
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from os import urandom
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
-from cryptography.hazmat.primitives.ciphers import Cipher, modes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers import (
+    AEADDecryptionContext,
+    AEADEncryptionContext,
+    Cipher,
+    modes,
+)
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.x963kdf import X963KDF
@@ -97,61 +101,103 @@ def build(content: bytes, *, recipients: Sequence[Certificate], profile: Envelop
         KeyUnavailableError: There is no recipient, too many, or a certificate not for encryption.
         UnsupportedAlgorithmError: A recipient's key is of a kind or size that we do not use.
     """
+    sealing = prepare(recipients, profile=profile)
+    encryptor = sealing.encryptor()
+    head = sealing.head(sealing.ciphertext_octets(len(content)))
+    return b"".join((head, encryptor.update(content), encryptor.finish()))
+
+
+def prepare(recipients: Sequence[Certificate], *, profile: EnvelopeProfile) -> "Sealing":
+    """Make a content key and wrap it for every recipient; raises as `build`."""
     unique = tuple(dict.fromkeys(recipients))
     if not 1 <= len(unique) <= cms.MAX_RECIPIENTS:
         raise KeyUnavailableError("recipient-count")
     content_key = urandom(32)
     infos = [_recipient_info(each, content_key, profile) for each in unique]
-    # RFC 5652, 6.1: version 2 as soon as one recipient is not a version 0 key transport.
-    version = 0 if all(info[0] == der.SEQUENCE for info in infos) else 2
     if profile is EnvelopeProfile.MODERN:
-        return _authenticated(content, content_key, der.set_of(infos))
-    return _unauthenticated(content, content_key, der.set_of(infos), version)
-
-
-def _authenticated(content: bytes, key: bytes, recipients: bytes) -> bytes:
-    nonce = urandom(NONCE_OCTETS)
-    sealed = AESGCM(key).encrypt(nonce, content, None)
-    parameters = der.sequence(der.octet_string(nonce), der.integer(TAG_OCTETS))
-    algorithm = der.sequence(der.oid(algorithms.AES256_GCM), parameters)
-    tag = der.octet_string(sealed[-TAG_OCTETS:])
-    return _content_info(
-        algorithms.AUTH_ENVELOPED_DATA,
-        before=der.integer(0) + recipients,
+        vector = urandom(NONCE_OCTETS)
+        parameters = der.sequence(der.octet_string(vector), der.integer(TAG_OCTETS))
+        algorithm, version = der.sequence(der.oid(algorithms.AES256_GCM), parameters), 0
+    else:
+        vector = urandom(BLOCK)
+        algorithm = der.sequence(der.oid(algorithms.AES256_CBC), der.octet_string(vector))
+        # RFC 5652, 6.1: version 2 as soon as one recipient is not a version 0 key transport.
+        version = 0 if all(info[0] == der.SEQUENCE for info in infos) else 2
+    return Sealing(
+        is_authenticated=profile is EnvelopeProfile.MODERN,
+        before=der.integer(version) + der.set_of(infos),
         algorithm=algorithm,
-        ciphertext=memoryview(sealed)[:-TAG_OCTETS],
-        after=tag,
+        content_key=content_key,
+        vector=vector,
     )
 
 
-def _unauthenticated(content: bytes, key: bytes, recipients: bytes, version: int) -> bytes:
-    vector = urandom(BLOCK)
-    padder = PKCS7(BLOCK * 8).padder()
-    encryptor = Cipher(AES(key), modes.CBC(vector)).encryptor()
-    padded = padder.update(content) + padder.finalize()
-    algorithm = der.sequence(der.oid(algorithms.AES256_CBC), der.octet_string(vector))
-    return _content_info(
-        algorithms.ENVELOPED_DATA,
-        before=der.integer(version) + recipients,
-        algorithm=algorithm,
-        ciphertext=memoryview(encryptor.update(padded) + encryptor.finalize()),
-        after=b"",
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealing:
+    """What is settled before the first octet of a message is encrypted.
+
+    For one message, once: the nonce is in it.
+
+    Attributes:
+        before: The version and the recipients.
+        vector: The nonce of GCM, or the first vector of CBC.
+    """
+
+    is_authenticated: bool
+    before: bytes = field(repr=False)
+    algorithm: bytes = field(repr=False)
+    content_key: bytes = field(repr=False)
+    vector: bytes = field(repr=False)
+
+    @property
+    def tag_octets(self) -> int:
+        """How much follows the ciphertext."""
+        return len(der.octet_string(bytes(TAG_OCTETS))) if self.is_authenticated else 0
+
+    def ciphertext_octets(self, plain_octets: int) -> int:
+        """Return how long the ciphertext of so much plaintext is, the tag aside."""
+        return plain_octets if self.is_authenticated else plain_octets // BLOCK * BLOCK + BLOCK
+
+    def head(self, ciphertext_octets: int) -> bytes:
+        """Return all that stands before the ciphertext: lengths are definite, so known first."""
+        kind = (
+            algorithms.AUTH_ENVELOPED_DATA if self.is_authenticated else algorithms.ENVELOPED_DATA
+        )
+        head = der.oid(algorithms.DATA) + self.algorithm + der.header(0x80, ciphertext_octets)
+        head = self.before + der.header(der.SEQUENCE, len(head) + ciphertext_octets) + head
+        rest = ciphertext_octets + self.tag_octets
+        head = der.header(der.SEQUENCE, len(head) + rest) + head
+        head = der.oid(kind) + der.header(der.context(0), len(head) + rest) + head
+        return der.header(der.SEQUENCE, len(head) + rest) + head
+
+    def encryptor(self) -> "ContentEncryptor":
+        """Return what makes the ciphertext, piece by piece."""
+        return ContentEncryptor(self)
 
 
-def _content_info(
-    content_type: str, *, before: bytes, algorithm: bytes, ciphertext: memoryview, after: bytes
-) -> bytes:
-    """Join everything in one go, lengths first: the ciphertext is copied once."""
-    head = [der.oid(algorithms.DATA), algorithm, der.header(0x80, len(ciphertext))]
-    inner = sum(map(len, head)) + len(ciphertext)
-    head = [before, der.header(der.SEQUENCE, inner), *head]
-    whole = sum(map(len, head)) + len(ciphertext) + len(after)
-    head = [der.header(der.SEQUENCE, whole), *head]
-    body = sum(map(len, head)) + len(ciphertext) + len(after)
-    head = [der.oid(content_type), der.header(der.context(0), body), *head]
-    total = sum(map(len, head)) + len(ciphertext) + len(after)
-    return b"".join((der.header(der.SEQUENCE, total), *head, ciphertext, after))
+class ContentEncryptor:
+    """Encrypts the content of one message, piece by piece."""
+
+    __slots__ = ("_encryptor", "_padder")
+
+    def __init__(self, sealing: Sealing) -> None:
+        mode = modes.GCM(sealing.vector) if sealing.is_authenticated else modes.CBC(sealing.vector)
+        self._encryptor = Cipher(AES(sealing.content_key), mode).encryptor()
+        self._padder = None if sealing.is_authenticated else PKCS7(BLOCK * 8).padder()
+
+    def update(self, piece: bytes) -> bytes:
+        """Return the ciphertext that is ready."""
+        if self._padder is not None:
+            piece = self._padder.update(piece)
+        return self._encryptor.update(piece)
+
+    def finish(self) -> bytes:
+        """Return the rest of the ciphertext, and what follows it."""
+        if self._padder is not None:
+            return self._encryptor.update(self._padder.finalize()) + self._encryptor.finalize()
+        rest = self._encryptor.finalize()
+        assert isinstance(self._encryptor, AEADEncryptionContext)
+        return rest + der.octet_string(self._encryptor.tag)
 
 
 def _recipient_info(
@@ -278,28 +324,52 @@ def _wrapping_key(
 
 def decrypt(enveloped: cms.Enveloped, *, keys: KeyHolder) -> Opened:
     """Open *enveloped* with the first of our certificates that it names."""
+    unlocked = unlock(enveloped, keys=keys)
+    decryptor = unlocked.decryptor()
+    content = decryptor.update(enveloped.ciphertext)
+    rest = decryptor.finish()  # checks the tag; until here nobody has seen the plaintext
+    return unlocked.opened(content + rest if rest else content)
+
+
+def unlock(enveloped: cms.Enveloped, *, keys: KeyHolder) -> "Unlocked":
+    """Recover the content key, or something that looks like one; its ciphertext is not used."""
     cipher = _content_cipher(enveloped)
     recipient, certificate = _find_recipient(enveloped.recipients, keys.certificates)
     unwrapped = _unwrap(recipient, certificate, keys, cipher.key_octets)
-    try:
-        content = _decrypt_content(enveloped, cipher, unwrapped.content_key)
-    except (InvalidTag, ValueError):
-        raise DecryptionError from None
-    if unwrapped.has_failed:
-        raise DecryptionError
-    findings = list(unwrapped.findings)
-    if not cipher.authenticated:
-        findings.append("content-not-authenticated")
-    if enveloped.tag is not None and len(enveloped.tag) < TAG_OCTETS:
-        findings.append("short-tag")
-    return Opened(
-        content=content,
-        is_authenticated=cipher.authenticated,
-        content_algorithm=cipher.name,
-        key_algorithm=unwrapped.algorithm,
-        recipient=certificate,
-        findings=tuple(findings),
+    return Unlocked(
+        enveloped=enveloped, cipher=cipher, certificate=certificate, unwrapped=unwrapped
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unlocked:
+    """A message whose content key is at hand, before its content is decrypted."""
+
+    enveloped: cms.Enveloped
+    cipher: ContentCipher
+    certificate: Certificate
+    unwrapped: "_Unwrapped" = field(repr=False)
+
+    def decryptor(self) -> "ContentDecryptor":
+        """Return what makes the plaintext, piece by piece."""
+        return ContentDecryptor(self.enveloped, self.cipher, self.unwrapped)
+
+    def opened(self, content: bytes) -> Opened:
+        """Say what was opened, once all of it was decrypted."""
+        findings = list(self.unwrapped.findings)
+        if not self.cipher.authenticated:
+            findings.append("content-not-authenticated")
+        tag = self.enveloped.tag
+        if tag is not None and len(tag) < TAG_OCTETS:
+            findings.append("short-tag")
+        return Opened(
+            content=content,
+            is_authenticated=self.cipher.authenticated,
+            content_algorithm=self.cipher.name,
+            key_algorithm=self.unwrapped.algorithm,
+            recipient=self.certificate,
+            findings=tuple(findings),
+        )
 
 
 def _content_cipher(enveloped: cms.Enveloped) -> ContentCipher:
@@ -441,31 +511,60 @@ def _unwrap_agreement(
     )
 
 
-def _decrypt_content(enveloped: cms.Enveloped, cipher: ContentCipher, key: bytes) -> bytes:
-    """Return the plaintext, or raise `InvalidTag` or `ValueError`."""
-    if cipher.authenticated:
-        return _decrypt_gcm(enveloped, key)
+class ContentDecryptor:
+    """Decrypts the content of one message, piece by piece.
+
+    Nothing that `update` returns may be shown to anybody before `finish` has returned.
+    """
+
+    __slots__ = ("_decryptor", "_has_failed", "_unpadder")
+
+    def __init__(
+        self, enveloped: cms.Enveloped, cipher: ContentCipher, unwrapped: _Unwrapped
+    ) -> None:
+        self._has_failed = unwrapped.has_failed
+        self._unpadder = None if cipher.authenticated else PKCS7(BLOCK * 8).unpadder()
+        mode = _gcm(enveloped) if cipher.authenticated else _cbc(enveloped)
+        self._decryptor = Cipher(AES(unwrapped.content_key), mode).decryptor()
+        if isinstance(self._decryptor, AEADDecryptionContext):
+            self._decryptor.authenticate_additional_data(enveloped.authenticated_attributes)
+
+    def update(self, piece: bytes) -> bytes:
+        """Return the plaintext that is ready."""
+        plain = self._decryptor.update(piece)
+        return plain if self._unpadder is None else self._unpadder.update(plain)
+
+    def finish(self) -> bytes:
+        """Check the tag or the padding, and return the rest of the plaintext.
+
+        Raises:
+            DecryptionError: The key, the tag, the padding or the length is wrong.
+        """
+        try:
+            rest = self._decryptor.finalize()
+            if self._unpadder is not None:
+                rest = self._unpadder.update(rest) + self._unpadder.finalize()
+        except (InvalidTag, ValueError):
+            raise DecryptionError from None
+        if self._has_failed:
+            raise DecryptionError
+        return rest
+
+
+def _cbc(enveloped: cms.Enveloped) -> modes.CBC:
     vector = der.read_octets(_parameters(enveloped.algorithm))
     if len(vector) != BLOCK:
         raise CmsSyntaxError("cbc-parameters")
-    decryptor = Cipher(AES(key), modes.CBC(vector)).decryptor()
-    padded = decryptor.update(enveloped.ciphertext) + decryptor.finalize()
-    unpadder = PKCS7(BLOCK * 8).unpadder()
-    return unpadder.update(padded) + unpadder.finalize()
+    return modes.CBC(vector)
 
 
-def _decrypt_gcm(enveloped: cms.Enveloped, key: bytes) -> bytes:
+def _gcm(enveloped: cms.Enveloped) -> modes.GCM:
     nonce, tag_octets = _read_gcm(enveloped.algorithm)
     tag = enveloped.tag
     assert tag is not None  # `_content_cipher` has seen to it
     if len(tag) != tag_octets or not MIN_TAG_OCTETS <= tag_octets <= TAG_OCTETS:
         raise DecryptionError
-    mode = modes.GCM(nonce, tag, min_tag_length=MIN_TAG_OCTETS)
-    decryptor = Cipher(AES(key), mode).decryptor()
-    decryptor.authenticate_additional_data(enveloped.authenticated_attributes)
-    plaintext = decryptor.update(enveloped.ciphertext)
-    decryptor.finalize()  # checks the tag; until here nobody has seen the plaintext
-    return plaintext
+    return modes.GCM(nonce, tag, min_tag_length=MIN_TAG_OCTETS)
 
 
 def _read_gcm(algorithm: cms.Algorithm) -> tuple[bytes, int]:
