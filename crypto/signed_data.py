@@ -16,7 +16,7 @@ Sources
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from hmac import compare_digest
@@ -56,12 +56,14 @@ class Signer:
         signed_at: What the signer claims; a claim and not a proof.
         algorithm: For people and logs.
         findings: Kebab-case remarks that do not make it invalid.
+        attributes: All that was signed beside the content.
     """
 
     certificate: Certificate
     signed_at: datetime | None
     algorithm: SignatureScheme
     findings: tuple[str, ...]
+    attributes: tuple[cms.Attribute, ...] = field(default=(), repr=False)
 
 
 # --- Making ----------------------------------------------------------------------------------
@@ -75,13 +77,25 @@ def build(
     at: datetime,
     chain: Sequence[Certificate] = (),
     is_detached: bool = True,
+    more: Sequence[bytes] = (),
 ) -> bytes:
-    """Return a ContentInfo with a SignedData over *content*, in DER."""
+    """Return a ContentInfo with a SignedData over *content*, in DER.
+
+    Args:
+        content: What is signed.
+        certificate: Whose key signs.
+        keys: Holds it.
+        at: The signing time to state.
+        chain: Certificates to send along.
+        is_detached: Leave the content out of the structure.
+        more: Further signed attributes, encoded.
+    """
     form = _form(certificate)
     digest = hashlib.new(algorithms.DIGEST_NAMES[digest_of(form.scheme)], content).digest()
     attributes = sorted(
         (
             *form.attributes,
+            *more,
             _attribute(algorithms.MESSAGE_DIGEST, der.octet_string(digest)),
             _attribute(algorithms.SIGNING_TIME, der.time(at)),
         )
@@ -256,6 +270,7 @@ def _verify_signer(
         signed_at=_signing_time(attributes.get(algorithms.SIGNING_TIME)),
         algorithm=scheme,
         findings=tuple(findings),
+        attributes=signer.attributes,
     )
 
 
