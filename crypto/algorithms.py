@@ -6,7 +6,8 @@ MD5 and SHA-1 signatures, RSA below 2048 bits and GCM outside AuthEnvelopedData.
 
 Sources
     RFC 8551, 2 (S/MIME 4.0); RFC 5753 (elliptic curves in CMS); RFC 8418 (X25519);
-    RFC 4055 and RFC 4056 (PSS, OAEP); RFC 5084 (GCM in CMS); RFC 3565 (AES in CMS).
+    RFC 4055 and RFC 4056 (PSS, OAEP); RFC 5084 (GCM in CMS); RFC 8103 (ChaCha20-Poly1305 in CMS);
+    RFC 3565 (AES in CMS); RFC 3274 (compression); RFC 9629 and RFC 9936 (ML-KEM in CMS).
 """
 
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ DATA: Final = "1.2.840.113549.1.7.1"
 SIGNED_DATA: Final = "1.2.840.113549.1.7.2"
 ENVELOPED_DATA: Final = "1.2.840.113549.1.7.3"
 AUTH_ENVELOPED_DATA: Final = "1.2.840.113549.1.9.16.1.23"
+COMPRESSED_DATA: Final = "1.2.840.113549.1.9.16.1.9"
 
 # Attributes
 CONTENT_TYPE: Final = "1.2.840.113549.1.9.3"
@@ -57,13 +59,26 @@ RSA_OAEP: Final = "1.2.840.113549.1.1.7"
 MGF1: Final = "1.2.840.113549.1.1.8"
 P_SPECIFIED: Final = "1.2.840.113549.1.1.9"
 EC_PUBLIC_KEY: Final = "1.2.840.10045.2.1"
+EC_DH_KEY: Final = "1.3.132.1.12"
+CURVES: Final = {
+    "1.2.840.10045.3.1.7": "secp256r1",
+    "1.3.132.0.34": "secp384r1",
+    "1.3.132.0.35": "secp521r1",
+}
+"""Named curves of keys that we agree with, by their identifiers in a message."""
 X25519: Final = "1.3.101.110"
 ECDH_SHA256_KDF: Final = "1.3.132.1.11.1"
 ECDH_SHA384_KDF: Final = "1.3.132.1.11.2"
+ECDH_SHA512_KDF: Final = "1.3.132.1.11.3"
 ECDH_HKDF_SHA256: Final = "1.2.840.113549.1.9.16.3.19"
 AES128_WRAP: Final = "2.16.840.1.101.3.4.1.5"
 AES192_WRAP: Final = "2.16.840.1.101.3.4.1.25"
 AES256_WRAP: Final = "2.16.840.1.101.3.4.1.45"
+KEM_RECIPIENT: Final = "1.2.840.113549.1.9.16.13.3"
+ML_KEM_512: Final = "2.16.840.1.101.3.4.4.1"
+ML_KEM_768: Final = "2.16.840.1.101.3.4.4.2"
+ML_KEM_1024: Final = "2.16.840.1.101.3.4.4.3"
+HKDF_SHA256: Final = "1.2.840.113549.1.9.16.3.28"
 
 # Content encryption
 AES128_CBC: Final = "2.16.840.1.101.3.4.1.2"
@@ -72,6 +87,8 @@ AES256_CBC: Final = "2.16.840.1.101.3.4.1.42"
 AES128_GCM: Final = "2.16.840.1.101.3.4.1.6"
 AES192_GCM: Final = "2.16.840.1.101.3.4.1.26"
 AES256_GCM: Final = "2.16.840.1.101.3.4.1.46"
+CHACHA20_POLY1305: Final = "1.2.840.113549.1.9.16.3.18"
+ZLIB: Final = "1.2.840.113549.1.9.16.3.8"
 
 PRODUCED_CAPABILITIES: Final = (AES256_GCM, AES128_GCM, AES256_CBC, AES128_CBC)
 """What we announce that we can read, best first (RFC 8551, 2.5.2)."""
@@ -152,6 +169,14 @@ class KeyTransport(StrEnum):
     PKCS1 = "rsa-pkcs1"  # legacy: read, and written only when the caller insists
 
 
+class CipherMode(StrEnum):
+    """How a content cipher works, and so which parameters it has."""
+
+    CBC = "cbc"
+    GCM = "gcm"
+    POLY1305 = "poly1305"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentCipher:
     """A content-encryption algorithm."""
@@ -159,20 +184,43 @@ class ContentCipher:
     oid: str
     name: str
     key_octets: int
-    authenticated: bool
+    mode: CipherMode
+
+    @property
+    def authenticated(self) -> bool:
+        """The cipher itself proves that nobody changed the content."""
+        return self.mode is not CipherMode.CBC
 
 
 CONTENT_CIPHERS: Final = {
     cipher.oid: cipher
     for cipher in (
-        ContentCipher(oid=AES128_CBC, name="aes-128-cbc", key_octets=16, authenticated=False),
-        ContentCipher(oid=AES192_CBC, name="aes-192-cbc", key_octets=24, authenticated=False),
-        ContentCipher(oid=AES256_CBC, name="aes-256-cbc", key_octets=32, authenticated=False),
-        ContentCipher(oid=AES128_GCM, name="aes-128-gcm", key_octets=16, authenticated=True),
-        ContentCipher(oid=AES192_GCM, name="aes-192-gcm", key_octets=24, authenticated=True),
-        ContentCipher(oid=AES256_GCM, name="aes-256-gcm", key_octets=32, authenticated=True),
+        ContentCipher(oid=AES128_CBC, name="aes-128-cbc", key_octets=16, mode=CipherMode.CBC),
+        ContentCipher(oid=AES192_CBC, name="aes-192-cbc", key_octets=24, mode=CipherMode.CBC),
+        ContentCipher(oid=AES256_CBC, name="aes-256-cbc", key_octets=32, mode=CipherMode.CBC),
+        ContentCipher(oid=AES128_GCM, name="aes-128-gcm", key_octets=16, mode=CipherMode.GCM),
+        ContentCipher(oid=AES192_GCM, name="aes-192-gcm", key_octets=24, mode=CipherMode.GCM),
+        ContentCipher(oid=AES256_GCM, name="aes-256-gcm", key_octets=32, mode=CipherMode.GCM),
+        ContentCipher(  # read, and not produced: no peer is known to prefer it
+            oid=CHACHA20_POLY1305,
+            name="chacha20-poly1305",
+            key_octets=32,
+            mode=CipherMode.POLY1305,
+        ),
     )
 }
+
+WEAK_CIPHERS: Final = frozenset(
+    {
+        "1.2.840.113549.3.2",  # RC2
+        "1.2.840.113549.3.4",  # RC4
+        "1.2.840.113549.3.7",  # triple DES
+        "1.2.840.113549.1.9.16.3.6",  # triple DES key wrap
+        "1.2.840.113549.1.9.16.3.7",  # RC2 key wrap
+        "1.3.14.3.2.7",  # DES
+    }
+)
+"""Named apart from the unknown, so that an administrator can tell old software from strange."""
 
 KEY_WRAPS: Final = {AES128_WRAP: 16, AES192_WRAP: 24, AES256_WRAP: 32}
 """Key-wrap identifier to size of the key-encryption key in octets."""
@@ -192,7 +240,7 @@ class KeyAgreement:
 KEY_AGREEMENTS: Final = {
     ECDH_SHA256_KDF: KeyAgreement(name="ecdh-sha256kdf", hash=hashes.SHA256()),
     ECDH_SHA384_KDF: KeyAgreement(name="ecdh-sha384kdf", hash=hashes.SHA384()),
-    "1.3.132.1.11.3": KeyAgreement(name="ecdh-sha512kdf", hash=hashes.SHA512()),
+    ECDH_SHA512_KDF: KeyAgreement(name="ecdh-sha512kdf", hash=hashes.SHA512()),
     "1.3.132.1.14.1": KeyAgreement(name="ecdh-sha256kdf", hash=hashes.SHA256()),
     "1.3.132.1.14.2": KeyAgreement(name="ecdh-sha384kdf", hash=hashes.SHA384()),
     "1.3.132.1.14.3": KeyAgreement(name="ecdh-sha512kdf", hash=hashes.SHA512()),
@@ -209,6 +257,33 @@ KEY_AGREEMENTS: Final = {
         name="ecdh-hkdf-sha512", hash=hashes.SHA512(), hkdf=True
     ),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encapsulation:
+    """A key-encapsulation mechanism."""
+
+    oid: str
+    name: str
+    ciphertext_octets: int
+
+
+ENCAPSULATIONS: Final = {
+    each.oid: each
+    for each in (
+        # The least of the three is read when a key holder has such a key; ours makes none, and
+        # national advice asks for category 3 at least.
+        Encapsulation(oid=ML_KEM_512, name="ml-kem-512", ciphertext_octets=768),
+        Encapsulation(oid=ML_KEM_768, name="ml-kem-768", ciphertext_octets=1088),
+        Encapsulation(oid=ML_KEM_1024, name="ml-kem-1024", ciphertext_octets=1568),
+    )
+}
+DERIVATIONS: Final[dict[str, hashes.HashAlgorithm]] = {
+    HKDF_SHA256: hashes.SHA256(),
+    "1.2.840.113549.1.9.16.3.29": hashes.SHA384(),
+    "1.2.840.113549.1.9.16.3.30": hashes.SHA512(),
+}
+"""Key-derivation identifiers to the hash of their HKDF (RFC 8619)."""
 
 
 def hash_of(oid: str) -> hashes.HashAlgorithm:

@@ -11,80 +11,64 @@ Sources
     RFC 5652 (CMS), RFC 5083 (AuthEnvelopedData), RFC 5753 (originator key, shared info).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import wraps
-from typing import Final, ParamSpec, TypeVar
+from typing import Final
 
 from crypto import der
 from crypto.algorithms import AUTH_ENVELOPED_DATA, ENVELOPED_DATA, SIGNED_DATA
-from crypto.certificates import Certificate
+from crypto.cms_parts import (
+    MAX_ATTRIBUTES,
+    Algorithm,
+    Attribute,
+    Identifier,
+    IssuerAndSerial,
+    KeyIdentifier,
+    attribute_octets,
+    declared,
+    only,
+    parse_algorithm,
+    read_algorithm,
+    read_attributes,
+    read_identifier,
+)
+from crypto.cms_recipients import (
+    MAX_RECIPIENT_OCTETS,
+    MAX_RECIPIENTS,
+    KemRecipient,
+    KeyAgreeRecipient,
+    KeyTransRecipient,
+    Recipient,
+    read_recipients,
+)
 from crypto.errors import CmsSyntaxError
+
+__all__ = [
+    "MAX_ATTRIBUTES",
+    "MAX_CERTIFICATES",
+    "MAX_RECIPIENTS",
+    "MAX_RECIPIENT_OCTETS",
+    "MAX_SIGNERS",
+    "Algorithm",
+    "Attribute",
+    "Enveloped",
+    "Identifier",
+    "IssuerAndSerial",
+    "KemRecipient",
+    "KeyAgreeRecipient",
+    "KeyIdentifier",
+    "KeyTransRecipient",
+    "Recipient",
+    "SignedData",
+    "SignerInfo",
+    "parse_algorithm",
+    "parse_enveloped",
+    "parse_signed_data",
+    "read_algorithm",
+    "read_content_type",
+]
 
 MAX_CERTIFICATES: Final = 32
 MAX_SIGNERS: Final = 8
-MAX_RECIPIENTS: Final = 1000
-MAX_RECIPIENT_OCTETS: Final = 1024 * 1024
-MAX_ATTRIBUTES: Final = 64
-
-_Arguments = ParamSpec("_Arguments")
-_Result = TypeVar("_Result")
-
-
-def _declared(read: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-    """Turn the error of the encoding into the one that this module declares."""
-
-    @wraps(read)
-    def guarded(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
-        try:
-            return read(*args, **kwargs)
-        except der.DerSyntaxError as error:
-            raise CmsSyntaxError(error.reason) from error
-
-    return guarded
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Algorithm:
-    """An AlgorithmIdentifier; `parameters` is empty if absent."""
-
-    oid: str
-    parameters: bytes
-    raw: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssuerAndSerial:
-    """Names a certificate by its issuer and serial number, as encoded in the message."""
-
-    issuer: bytes
-    serial: bytes
-
-    def matches(self, certificate: Certificate) -> bool:
-        """Say whether *certificate* is the one that is meant."""
-        return self.issuer == certificate.issuer_der and self.serial == certificate.serial_der
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyIdentifier:
-    """Names a certificate by the identifier of its key."""
-
-    value: bytes
-
-    def matches(self, certificate: Certificate) -> bool:
-        """Say whether *certificate* is the one that is meant."""
-        return self.value == certificate.key_identifier
-
-
-Identifier = IssuerAndSerial | KeyIdentifier
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attribute:
-    """An attribute; `values` are whole encoded elements."""
-
-    oid: str
-    values: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,29 +101,6 @@ class SignedData:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyTransRecipient:
-    """A recipient whose RSA key wraps the content key."""
-
-    identifier: Identifier
-    algorithm: Algorithm
-    encrypted_key: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyAgreeRecipient:
-    """A recipient reached by key agreement with the originator's one-time key."""
-
-    identifier: Identifier
-    originator: bytes = field(repr=False)
-    user_keying_material: bytes | None = field(repr=False)
-    algorithm: Algorithm
-    encrypted_key: bytes = field(repr=False)
-
-
-Recipient = KeyTransRecipient | KeyAgreeRecipient
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Enveloped:
     """An EnvelopedData, or an AuthEnvelopedData when `tag` is not None.
 
@@ -156,7 +117,7 @@ class Enveloped:
     tag: bytes | None = field(repr=False)
 
 
-@_declared
+@declared
 def read_content_type(octets: bytes) -> str:
     """Return the content type with which *octets* begin; they may be cut short after it."""
     # The outer length runs past a shortened excerpt, so only its two headers are read here.
@@ -166,7 +127,7 @@ def read_content_type(octets: bytes) -> str:
     return der.read_oid(der.parse_prefix(octets[2 + size : 2 + size + 64]))
 
 
-@_declared
+@declared
 def parse_signed_data(octets: bytes) -> SignedData:
     """Read a ContentInfo that holds a SignedData."""
     fields = der.Fields(_content(octets, SIGNED_DATA))
@@ -175,7 +136,7 @@ def parse_signed_data(octets: bytes) -> SignedData:
     inner = der.Fields(fields.take(der.SEQUENCE))
     content_type = der.read_oid(inner.take())
     holder = inner.find(der.context(0))
-    content = None if holder is None else der.read_octets(_only(holder))
+    content = None if holder is None else der.read_octets(only(holder))
     inner.finish()
     certificates = fields.find(der.context(0))
     fields.find(der.context(1))  # revocation lists of strangers are not looked at
@@ -191,7 +152,7 @@ def parse_signed_data(octets: bytes) -> SignedData:
     )
 
 
-@_declared
+@declared
 def parse_enveloped(octets: bytes) -> Enveloped:
     """Read a ContentInfo that holds an EnvelopedData or an AuthEnvelopedData."""
     content_type = read_content_type(octets)
@@ -201,7 +162,7 @@ def parse_enveloped(octets: bytes) -> Enveloped:
     )
     fields.take(der.INTEGER)
     fields.find(der.context(0))
-    recipients = _recipients(fields.take(der.SET))
+    recipients = read_recipients(fields.take(der.SET))
     inner = der.Fields(fields.take(der.SEQUENCE))
     inner_type = der.read_oid(inner.take())
     algorithm = read_algorithm(inner.take())
@@ -211,7 +172,7 @@ def parse_enveloped(octets: bytes) -> Enveloped:
     attributes, tag = b"", None
     if is_authenticated:
         given = fields.find(der.context(1))
-        attributes = b"" if given is None else _attribute_octets(given)
+        attributes = b"" if given is None else attribute_octets(given)
         tag = der.read_octets(fields.take())
         fields.find(der.context(2))
     else:
@@ -227,36 +188,13 @@ def parse_enveloped(octets: bytes) -> Enveloped:
     )
 
 
-@_declared
-def parse_algorithm(octets: bytes) -> Algorithm:
-    """Read an AlgorithmIdentifier that stands alone, such as a parameter of another."""
-    return read_algorithm(der.parse(octets))
-
-
-def read_algorithm(element: der.Element) -> Algorithm:
-    """Read an AlgorithmIdentifier."""
-    fields = der.Fields(element)
-    oid = der.read_oid(fields.take())
-    rest = element.children()[1:]
-    if len(rest) > 1:
-        raise der.DerSyntaxError("algorithm-parameters")
-    return Algorithm(oid=oid, parameters=b"".join(each.raw for each in rest), raw=element.raw)
-
-
 def _content(octets: bytes, wanted: str) -> der.Element:
     outer = der.Fields(der.parse(octets))
     if der.read_oid(outer.take()) != wanted:
         raise CmsSyntaxError("content-type")
     holder = outer.take(der.context(0))
     outer.finish()
-    return _only(holder)
-
-
-def _only(holder: der.Element) -> der.Element:
-    children = holder.children()
-    if len(children) != 1:
-        raise CmsSyntaxError("explicit-tag")
-    return children[0]
+    return only(holder)
 
 
 def _certificates(holder: der.Element | None) -> tuple[bytes, ...]:
@@ -269,127 +207,20 @@ def _certificates(holder: der.Element | None) -> tuple[bytes, ...]:
 def _signer(element: der.Element) -> SignerInfo:
     fields = der.Fields(element)
     fields.take(der.INTEGER)
-    identifier = _identifier(fields.take(), key_tag=der.context(0, constructed=False))
+    identifier = read_identifier(fields.take())
     digest = read_algorithm(fields.take())
     attributes = fields.find(der.context(0))
     algorithm = read_algorithm(fields.take())
     signature = der.read_octets(fields.take())
     fields.find(der.context(1))
     fields.finish()
-    tbs = b"" if attributes is None else _attribute_octets(attributes)
+    tbs = b"" if attributes is None else attribute_octets(attributes)
     return SignerInfo(
         identifier=identifier,
         digest=digest,
-        attributes=() if attributes is None else _attributes(tbs),
+        attributes=() if attributes is None else read_attributes(tbs),
         tbs=tbs,
         is_sorted=attributes is None or tbs[1:] == attributes.raw[1:],
         signature_algorithm=algorithm,
         signature=signature,
     )
-
-
-def _attribute_octets(holder: der.Element) -> bytes:
-    """Return what is signed or authenticated: RFC 5652, 5.4 wants DER with the SET OF tag."""
-    if len(holder.children()) > MAX_ATTRIBUTES:
-        raise CmsSyntaxError("too-many-attributes")
-    return der.set_of(der.normalised(each) for each in holder.children())
-
-
-def _attributes(tbs: bytes) -> tuple[Attribute, ...]:
-    """Read attributes from their DER form, so that their values compare by octets."""
-    found = []
-    for element in der.parse(tbs).children():
-        fields = der.Fields(element)
-        oid = der.read_oid(fields.take())
-        values = tuple(each.raw for each in fields.take(der.SET).children())
-        fields.finish()
-        found.append(Attribute(oid=oid, values=values))
-    return tuple(found)
-
-
-def _identifier(element: der.Element, *, key_tag: int) -> Identifier:
-    if element.tag in {key_tag, key_tag | der.CONSTRUCTED}:
-        return KeyIdentifier(value=der.read_octets(element, tag=key_tag))
-    fields = der.Fields(element)
-    issuer = fields.take(der.SEQUENCE)
-    serial = fields.take(der.INTEGER)
-    fields.finish()
-    return IssuerAndSerial(issuer=issuer.raw, serial=serial.raw)
-
-
-def _recipients(holder: der.Element) -> tuple[Recipient, ...]:
-    if holder.after - holder.start > MAX_RECIPIENT_OCTETS:
-        raise CmsSyntaxError("recipients-too-large")
-    children = holder.children()
-    if not 1 <= len(children) <= MAX_RECIPIENTS:
-        raise CmsSyntaxError("recipient-count")
-    found: list[Recipient] = []
-    for element in children:
-        if element.tag == der.SEQUENCE:
-            found.append(_key_trans(element))
-        elif element.tag == der.context(1):
-            found.extend(_key_agree(element))
-    if len(found) > MAX_RECIPIENTS:
-        raise CmsSyntaxError("recipient-count")
-    return tuple(found)
-
-
-def _key_trans(element: der.Element) -> KeyTransRecipient:
-    fields = der.Fields(element)
-    fields.take(der.INTEGER)
-    identifier = _identifier(fields.take(), key_tag=der.context(0, constructed=False))
-    algorithm = read_algorithm(fields.take())
-    encrypted_key = der.read_octets(fields.take())
-    fields.finish()
-    return KeyTransRecipient(
-        identifier=identifier, algorithm=algorithm, encrypted_key=encrypted_key
-    )
-
-
-def _key_agree(element: der.Element) -> list[KeyAgreeRecipient]:
-    fields = der.Fields(element, tag=der.context(1))
-    fields.take(der.INTEGER)
-    originator = _originator(_only(fields.take(der.context(0))))
-    given = fields.find(der.context(1))
-    material = None if given is None else der.read_octets(_only(given))
-    algorithm = read_algorithm(fields.take())
-    wraps_ = fields.take(der.SEQUENCE).children()
-    fields.finish()
-    if originator is None:
-        return []
-    if len(wraps_) > MAX_RECIPIENTS:
-        raise CmsSyntaxError("recipient-count")
-    found = []
-    for each in wraps_:
-        pair = der.Fields(each)
-        identifier = _agreed_identifier(pair.take())
-        encrypted_key = der.read_octets(pair.take())
-        pair.finish()
-        found.append(
-            KeyAgreeRecipient(
-                identifier=identifier,
-                originator=originator,
-                user_keying_material=material,
-                algorithm=algorithm,
-                encrypted_key=encrypted_key,
-            )
-        )
-    return found
-
-
-def _originator(element: der.Element) -> bytes | None:
-    """Return the one-time public key; None if the originator used a certified one instead."""
-    if element.tag != der.context(1):
-        return None
-    fields = der.Fields(element, tag=der.context(1))
-    read_algorithm(fields.take())
-    key = der.read_bits(fields.take())
-    fields.finish()
-    return key
-
-
-def _agreed_identifier(element: der.Element) -> Identifier:
-    if element.tag == der.context(0):
-        key = der.Fields(element, tag=der.context(0)).take()  # a date and more may follow
-        return KeyIdentifier(value=der.read_octets(key))
-    return _identifier(element, key_tag=der.context(0, constructed=False))

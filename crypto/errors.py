@@ -165,11 +165,14 @@ class IndeterminateError(CryptoError):
 class DecryptionError(CryptoError):
     """It cannot be decrypted: one answer for wrong key, padding, tag, length or content.
 
-    A finer answer would be an oracle, so there is deliberately no reason here.
+    A finer answer would be an oracle, so `reason` is empty as soon as a key has been used. It is
+    given only for what anybody can see in the message, such as a tag that is too short.
     """
 
     code: ClassVar[str] = "undecryptable"
     public_text: ClassVar[str] = "The message cannot be decrypted."
+
+    reason: str = field(default="", kw_only=True)
 
 
 @dataclass(eq=False)
@@ -181,15 +184,20 @@ class NoMatchingKeyError(DecryptionError):
 
 @dataclass(eq=False)
 class UnsupportedAlgorithmError(CryptoError):
-    """The algorithm is refused, or unknown. `algorithm` is its name or its dotted identifier."""
+    """The algorithm is refused, or unknown.
+
+    `algorithm` is its name or its dotted identifier; `reason` says what is wrong with it.
+    """
 
     code: ClassVar[str] = "unsupported-algorithm"
     public_text: ClassVar[str] = "Unsupported algorithm."
 
     algorithm: str
+    reason: str = field(default="", kw_only=True)
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.algorithm}"
+        what = f"{self.code}: {self.algorithm}"
+        return f"{what} ({self.reason})" if self.reason else what
 
 
 @dataclass(eq=False)

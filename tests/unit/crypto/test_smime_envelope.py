@@ -405,7 +405,7 @@ def test_recipients_of_a_kind_that_we_do_not_know_are_passed_over() -> None:
     fields = der.Fields(der.parse(octets).children()[1].children()[0])
     version, recipients = fields.take(), fields.take()
     rest = b"".join(each.raw for each in (fields.take(), fields.take()))
-    unknown = der.encode(der.context(4), der.oid("1.2.840.113549.1.9.16.13.3"), der.null())
+    unknown = der.encode(der.context(4), der.oid("1.2.840.113549.1.9.16.13.99"), der.null())
     body = der.sequence(version.raw, der.encode(der.SET, unknown, recipients.content), rest)
     grown = der.sequence(der.oid(algorithms.AUTH_ENVELOPED_DATA), der.encode(der.context(0), body))
 
