@@ -15,10 +15,10 @@ Sources
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from hmac import compare_digest
 from typing import Final
 
@@ -34,6 +34,7 @@ from crypto.errors import (
     SignatureError,
     UnsupportedAlgorithmError,
 )
+from crypto.layout import Around
 from crypto.ports import KeyHolder
 
 _SINGLE: Final = frozenset(
@@ -77,25 +78,42 @@ def build(
     at: datetime,
     chain: Sequence[Certificate] = (),
     is_detached: bool = True,
-    more: Sequence[bytes] = (),
 ) -> bytes:
-    """Return a ContentInfo with a SignedData over *content*, in DER.
+    """Return a ContentInfo with a SignedData over *content*, in DER."""
+    around = build_around(
+        hashlib.new(digest_name(certificate), content).digest(),
+        content_octets=None if is_detached else len(content),
+        certificate=certificate,
+        keys=keys,
+        at=at,
+        chain=chain,
+    )
+    return b"".join((around.before, b"" if is_detached else content, around.after))
+
+
+def build_around(
+    digest: bytes,
+    *,
+    content_octets: int | None,
+    certificate: Certificate,
+    keys: KeyHolder,
+    at: datetime,
+    chain: Sequence[Certificate] = (),
+) -> Around:
+    """Return what stands before and after the content in a SignedData, in DER.
 
     Args:
-        content: What is signed.
+        digest: Of the content, by the algorithm `digest_name`.
+        content_octets: How long the content is; None if it is detached.
         certificate: Whose key signs.
-        keys: Holds it.
+        keys: Holds the key.
         at: The signing time to state.
-        chain: Certificates to send along.
-        is_detached: Leave the content out of the structure.
-        more: Further signed attributes, encoded.
+        chain: Intermediates to send along.
     """
     form = _form(certificate)
-    digest = hashlib.new(algorithms.DIGEST_NAMES[digest_of(form.scheme)], content).digest()
     attributes = sorted(
         (
             *form.attributes,
-            *more,
             _attribute(algorithms.MESSAGE_DIGEST, der.octet_string(digest)),
             _attribute(algorithms.SIGNING_TIME, der.time(at)),
         )
@@ -109,16 +127,30 @@ def build(
         form.signature_algorithm,
         der.octet_string(signature),
     )
-    inside = [] if is_detached else [der.encode(der.context(0), der.octet_string(content))]
     included = dict.fromkeys((certificate, *chain))
-    signed = der.sequence(
-        der.integer(1),
-        der.encode(der.SET, form.digest),
-        der.sequence(der.oid(algorithms.DATA), *inside),
-        der.set_of((each.der for each in included), tag=der.context(0)),
-        der.encode(der.SET, signer),
-    )
-    return der.sequence(der.oid(algorithms.SIGNED_DATA), der.encode(der.context(0), signed))
+    certificates = der.set_of((each.der for each in included), tag=der.context(0))
+    after = certificates + der.encode(der.SET, signer)
+    return _around(form, after, content_octets)
+
+
+def _around(form: "_Form", after: bytes, content_octets: int | None) -> Around:
+    """Put the outer headers before the content; their lengths count what follows."""
+    inside, head = content_octets or 0, b""
+    if content_octets is not None:
+        head = der.header(der.OCTET_STRING, inside)
+        head = der.header(der.context(0), len(head) + inside) + head
+    head = der.oid(algorithms.DATA) + head
+    head = der.header(der.SEQUENCE, len(head) + inside) + head
+    head = der.integer(1) + der.encode(der.SET, form.digest) + head
+    rest = inside + len(after)
+    head = der.header(der.SEQUENCE, len(head) + rest) + head
+    head = der.oid(algorithms.SIGNED_DATA) + der.header(der.context(0), len(head) + rest) + head
+    return Around(before=der.header(der.SEQUENCE, len(head) + rest) + head, after=after)
+
+
+def digest_name(certificate: Certificate) -> str:
+    """Return the name of the digest over the content that goes with the key of *certificate*."""
+    return algorithms.DIGEST_NAMES[digest_of(scheme_for(certificate))]
 
 
 def scheme_for(certificate: Certificate) -> SignatureScheme:
@@ -204,26 +236,33 @@ def _signature_algorithm(scheme: SignatureScheme) -> bytes:
 
 
 def verify(
-    signed: cms.SignedData, *, content: bytes | None, candidates: Iterable[Certificate]
+    signed: cms.SignedData,
+    *,
+    digest: Callable[[str], bytes],
+    candidates: Iterable[Certificate],
 ) -> tuple[Signer, ...]:
     """Prove that every signer's octets match, and say which certificates they name.
 
     Args:
         signed: The parsed structure.
-        content: The detached content; None if it is inside.
+        digest: Gives the digest of the content by the name of its algorithm.
         candidates: Certificates to look for signers in: those of the message and others.
 
     Raises:
         SignatureError: Not all signatures hold, or there is none, or the form is not sound.
         IndeterminateError: A signer's certificate is not among *candidates*.
     """
-    octets = content_of(signed, content=content)
     if signed.content_type != algorithms.DATA:
         raise SignatureError("content-type-not-data")
     if not signed.signers:
         raise SignatureError("signer-missing")
     known = tuple(candidates)
-    return tuple(_verify_signer(each, octets, known) for each in signed.signers)
+    return tuple(_verify_signer(each, digest, known) for each in signed.signers)
+
+
+def digests(content: bytes) -> Callable[[str], bytes]:
+    """Return what gives the digest of *content* by name; each is computed once."""
+    return cache(lambda name: hashlib.new(name, content).digest())
 
 
 def content_of(signed: cms.SignedData, *, content: bytes | None) -> bytes:
@@ -237,7 +276,9 @@ def content_of(signed: cms.SignedData, *, content: bytes | None) -> bytes:
 
 
 def _verify_signer(
-    signer: cms.SignerInfo, content: bytes, candidates: tuple[Certificate, ...]
+    signer: cms.SignerInfo,
+    digest_by_name: Callable[[str], bytes],
+    candidates: tuple[Certificate, ...],
 ) -> Signer:
     scheme, salt_octets = _scheme(signer)
     attributes = _single_attributes(signer)
@@ -247,7 +288,7 @@ def _verify_signer(
     claimed = attributes.get(algorithms.MESSAGE_DIGEST)
     if claimed is None:
         raise SignatureError("message-digest-missing")
-    digest = der.octet_string(hashlib.new(name, content).digest())
+    digest = der.octet_string(digest_by_name(name))
     if not compare_digest(digest, claimed):
         raise SignatureError("content-changed")
     certificate = next((each for each in candidates if signer.identifier.matches(each)), None)

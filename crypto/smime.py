@@ -17,14 +17,13 @@ Sources
     2018; Müller et al., Johnny, you are fired! (spoofed signatures), USENIX Security 2019.
 """
 
-import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from crypto import cms, enveloped_data, signed_data
+from crypto import cms, enveloped_data, layout, signed_data
 from crypto.algorithms import (
     AUTH_ENVELOPED_DATA,
     ENVELOPED_DATA,
@@ -184,27 +183,8 @@ def sign(
     content = canonical(entity)
     signature = signed_data.build(content, certificate=signer, keys=keys, at=at, chain=chain)
     micalg = MICALG[digest_of(signed_data.scheme_for(signer))]
-    boundary = f"=_signed_{secrets.token_hex(16)}"
-    header = (
-        'Content-Type: multipart/signed; protocol="application/pkcs7-signature";\r\n'
-        f' micalg={micalg}; boundary="{boundary}"\r\n'
-        f"\r\n--{boundary}\r\n"
-    )
-    between = (
-        f"\r\n--{boundary}\r\n"
-        'Content-Type: application/pkcs7-signature; name="smime.p7s"\r\n'
-        "Content-Transfer-Encoding: base64\r\n"
-        'Content-Disposition: attachment; filename="smime.p7s"\r\n\r\n'
-    )
-    return b"".join(
-        (
-            header.encode("ascii"),
-            content,
-            between.encode("ascii"),
-            wrap_base64(signature),
-            f"--{boundary}--\r\n".encode("ascii"),
-        )
-    )
+    before, after = layout.clear_signed(signature, micalg=micalg)
+    return b"".join((before, content, after))
 
 
 def signing_certificate(keys: KeyHolder, *, at: datetime) -> Certificate:
@@ -242,13 +222,8 @@ def encrypt(
     """
     chosen = profile or profile_for(recipients)
     sealed = enveloped_data.build(entity, recipients=recipients, profile=chosen)
-    smime_type = "authEnveloped-data" if chosen is EnvelopeProfile.MODERN else "enveloped-data"
-    header = (
-        f'Content-Type: application/pkcs7-mime; smime-type={smime_type}; name="smime.p7m"\r\n'
-        "Content-Transfer-Encoding: base64\r\n"
-        'Content-Disposition: attachment; filename="smime.p7m"\r\n\r\n'
-    )
-    return header.encode("ascii") + wrap_base64(sealed)
+    header = layout.enveloped_header(is_authenticated=chosen is EnvelopeProfile.MODERN)
+    return header + wrap_base64(sealed)
 
 
 def decrypt(entity: bytes, *, keys: KeyHolder, only_authenticated: bool = False) -> Decrypted:
@@ -296,6 +271,7 @@ def verify(
     profile: Profile,
     at: datetime,
     intermediates: Sequence[Certificate] = (),
+    digest: Callable[[str], bytes] | None = None,
 ) -> SignedBy:
     """Prove who signed an entity, multipart/signed or opaque.
 
@@ -307,6 +283,8 @@ def verify(
         profile: The rules for the signer's certificate, usually `crypto.trust.MAIL_SIGNING`.
         at: Instant to judge at; usually the time of receipt.
         intermediates: Certificates at hand besides those in the message.
+        digest: Gives the digest of the content by its name when the content was left out of
+            *entity* because it is large; the proof then carries no content.
 
     Raises:
         NotSignedError: It does not claim to be signed.
@@ -338,6 +316,7 @@ def verify(
         at=at,
         intermediates=intermediates,
         findings=findings,
+        digest=digest,
     )
 
 
@@ -349,6 +328,7 @@ def verify_cms(
     profile: Profile,
     at: datetime,
     intermediates: Sequence[Certificate] = (),
+    digest: Callable[[str], bytes] | None = None,
 ) -> SignedBy:
     """Do as `verify` for a bare CMS object, with its detached content if it has one."""
     return _verify(
@@ -359,6 +339,7 @@ def verify_cms(
         at=at,
         intermediates=intermediates,
         findings=(),
+        digest=digest,
     )
 
 
@@ -371,12 +352,15 @@ def _verify(
     at: datetime,
     intermediates: Sequence[Certificate],
     findings: tuple[str, ...],
+    digest: Callable[[str], bytes] | None,
 ) -> SignedBy:
     signed = cms.parse_signed_data(octets)
     included, unreadable = _read_certificates(signed.certificates)
     candidates = (*included, *intermediates, *store.intermediates)
-    signers = signed_data.verify(signed, content=content, candidates=candidates)
     matched = signed_data.content_of(signed, content=content)
+    signers = signed_data.verify(
+        signed, digest=digest or signed_data.digests(matched), candidates=candidates
+    )
     chains: list[ValidatedChain] = []
     for signer in signers:
         try:
