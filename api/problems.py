@@ -44,6 +44,17 @@ STATUS_OF_ERROR: Final[Mapping[type[MSSError], int]] = {
     errors.MalformedJSONError: 400,
     mss.NotAuthenticatedError: 401,
     mss.PeerNotTrustedError: 403,
+    mss.PeerExpiredError: 403,
+    mss.PeerRevokedError: 403,
+    mss.PeerForeignAuthorityError: 403,
+    mss.PeerWrongUseError: 403,
+    mss.PeerNameDiffersError: 403,
+    mss.PeerNotListedError: 403,
+    mss.PeerRevocationUnknownError: 503,
+    mss.TlsRequiredError: 403,
+    mss.TlsVersionError: 403,
+    mss.TlsHandshakeError: 503,
+    mss.TooManyUnknownError: 429,
     mss.SenderNotAllowedError: 403,
     mss.NotFoundError: 404,
     errors.MethodNotAllowedError: 405,
@@ -55,6 +66,7 @@ STATUS_OF_ERROR: Final[Mapping[type[MSSError], int]] = {
     errors.RequestTooLargeError: 413,
     errors.AddressTooLongError: 414,
     errors.UnsupportedMediaTypeError: 415,
+    mss.ContentRefusedError: 422,
     mss.DomainNotTrustedError: 422,
     mime.HeaderValueError: 422,
     errors.InvalidFieldsError: 422,
@@ -63,14 +75,21 @@ STATUS_OF_ERROR: Final[Mapping[type[MSSError], int]] = {
     mime.MessageLimitError: 422,
     mss.MessageRefusedError: 422,
     mime.MessageSyntaxError: 422,
+    mss.PatientAddressError: 422,
+    mss.PatientConversationError: 422,
     mss.ProtectionImpossibleError: 422,
     mss.RecipientUnknownError: 422,
+    mss.ReplyAddressNotTrustedError: 422,
     mss.TooManyRecipientsError: 422,
     TrustListRefusedError: 422,
+    mss.RateLimitedError: 429,
+    mss.TooManyFailuresError: 429,
     blobs.BlobDamagedError: 500,
     blobs.BlobMissingError: 500,
     MSSError: 500,
     mss.SettingsError: 500,
+    mss.IdentityProviderUnavailableError: 503,
+    mss.ScannerUnavailableError: 503,
     mss.StoreFullError: 503,
     mss.StoreUnavailableError: 503,
     mss.TrustListMissingError: 503,
@@ -178,7 +197,7 @@ def _headers_of(error: MSSError) -> dict[str, str]:
             return {"Allow": ", ".join(error.allowed)}
         case errors.UnsupportedMediaTypeError():
             return {"Accept": ", ".join(error.accepted), "Accept-Encoding": "identity"}
-        case _ if status_of(error) == 503:
+        case _ if status_of(error) in {429, 503}:
             return {"Retry-After": str(RETRY_AFTER_SECONDS)}
         case _:
             return {}
@@ -200,7 +219,12 @@ def _errors_of(error: MSSError) -> list[InvalidField] | None:
 def _recipient_of(error: MSSError) -> str | None:
     """Name the recipient that is to blame, which is nothing new to the sender who wrote it."""
     match error:
-        case mss.RecipientUnknownError() | mss.MailboxFullError() | mss.ProtectionImpossibleError():
+        case (
+            mss.RecipientUnknownError()
+            | mss.MailboxFullError()
+            | mss.PatientAddressError()
+            | mss.ProtectionImpossibleError()
+        ):
             return error.address
         case _:
             return None

@@ -179,6 +179,138 @@ class PeerNotTrustedError(MSSError):
 
 
 @dataclass(eq=False)
+class PeerExpiredError(PeerNotTrustedError):
+    """The peer's certificate is no longer valid, or not yet."""
+
+    code: ClassVar[str] = "peer-expired"
+    public_text: ClassVar[str] = "Your certificate is not valid today."
+    public_text_fr: ClassVar[str] = "Votre certificat n'est pas valide à ce jour."
+    next_step: ClassVar[str] = "Renew the operator's certificate."
+
+
+@dataclass(eq=False)
+class PeerRevokedError(PeerNotTrustedError):
+    """The authority has revoked the peer's certificate, or one above it."""
+
+    code: ClassVar[str] = "peer-revoked"
+    public_text: ClassVar[str] = "Your certificate has been revoked."
+    public_text_fr: ClassVar[str] = "Votre certificat a été révoqué."
+    next_step: ClassVar[str] = "Have another certificate issued."
+
+
+@dataclass(eq=False)
+class PeerRevocationUnknownError(PeerNotTrustedError):
+    """Nobody can tell now whether the peer's certificate was revoked: our lists are missing."""
+
+    code: ClassVar[str] = "peer-revocation-unknown"
+    retryable: ClassVar[bool] = True
+    public_text: ClassVar[str] = "Whether your certificate was revoked cannot be told now."
+    public_text_fr: ClassVar[str] = (
+        "Impossible de savoir pour l'instant si votre certificat a été révoqué."
+    )
+    next_step: ClassVar[str] = "Try again later; the administrator must renew revocation lists."
+
+
+@dataclass(eq=False)
+class PeerForeignAuthorityError(PeerNotTrustedError):
+    """The peer's certificate leads to none of our anchors."""
+
+    code: ClassVar[str] = "peer-foreign-authority"
+    public_text: ClassVar[str] = "Your certificate was not issued by an authority trusted here."
+    public_text_fr: ClassVar[str] = (
+        "Votre certificat n'a pas été émis par une autorité reconnue ici."
+    )
+    next_step: ClassVar[str] = "Use a certificate of IGC-Santé, and send its issuing authority."
+
+
+@dataclass(eq=False)
+class PeerWrongUseError(PeerNotTrustedError):
+    """The peer's certificate was issued for another use than this side of a connection."""
+
+    code: ClassVar[str] = "peer-wrong-use"
+    public_text: ClassVar[str] = "Your certificate was issued for another use."
+    public_text_fr: ClassVar[str] = "Votre certificat a été émis pour un autre usage."
+    next_step: ClassVar[str] = "Use a server certificate (SERV SSL) that is for both sides."
+
+
+@dataclass(eq=False)
+class PeerNameDiffersError(PeerNotTrustedError):
+    """The peer's name is listed nowhere, but differs in little from one listed for the domain.
+
+    Attributes:
+        reason: The parts that differ, such as `cn` or `l,st`.
+    """
+
+    code: ClassVar[str] = "peer-name-differs"
+    public_text: ClassVar[str] = (
+        "The name in your certificate differs from the one that the trust list has for the domain."
+    )
+    public_text_fr: ClassVar[str] = (
+        "Le nom de votre certificat diffère de celui de la liste blanche pour ce domaine."
+    )
+    next_step: ClassVar[str] = "Have the operator's entry in the trust list mended."
+
+
+@dataclass(eq=False)
+class PeerNotListedError(PeerNotTrustedError):
+    """The trust list does not let the peer's certificate speak for the domain."""
+
+    code: ClassVar[str] = "peer-not-listed"
+
+
+@dataclass(eq=False)
+class TlsRequiredError(MSSError):
+    """The peer wanted to send in clear."""
+
+    code: ClassVar[str] = "tls-required"
+    retryable: ClassVar[bool] = False
+    public_text: ClassVar[str] = "Issue STARTTLS first."
+    public_text_fr: ClassVar[str] = "La connexion doit d'abord être chiffrée (STARTTLS)."
+    next_step: ClassVar[str] = "Turn TLS on in the outgoing relay."
+
+    host: str
+
+
+@dataclass(eq=False)
+class TlsVersionError(MSSError):
+    """The other side speaks no version of TLS, or no suite, that is allowed here."""
+
+    code: ClassVar[str] = "tls-too-old"
+    retryable: ClassVar[bool] = False
+    public_text: ClassVar[str] = "TLS 1.2 or later with a modern suite is required."
+    public_text_fr: ClassVar[str] = "TLS 1.2 ou plus récent, avec une suite moderne, est requis."
+    next_step: ClassVar[str] = "Update the TLS library of the other side."
+
+    reason: str
+
+
+@dataclass(eq=False)
+class TlsHandshakeError(MSSError):
+    """The handshake ended for a reason that says nothing about who the other side is."""
+
+    code: ClassVar[str] = "tls-failed"
+    retryable: ClassVar[bool] = True
+    public_text: ClassVar[str] = "The TLS handshake failed."
+    public_text_fr: ClassVar[str] = "La négociation TLS a échoué."
+    next_step: ClassVar[str] = "Try again; compare the TLS settings of both sides."
+
+    reason: str
+
+
+@dataclass(eq=False)
+class TooManyUnknownError(MSSError):
+    """An operator has asked for more unknown mailboxes than a mistake explains."""
+
+    code: ClassVar[str] = "too-many-unknown-recipients"
+    retryable: ClassVar[bool] = True
+    public_text: ClassVar[str] = "Too many unknown recipients; try again later."
+    public_text_fr: ClassVar[str] = "Trop de destinataires inconnus ; réessayez plus tard."
+    next_step: ClassVar[str] = "Check the addresses in the directory before sending."
+
+    limit: int
+
+
+@dataclass(eq=False)
 class TrustListMissingError(MSSError):
     """No trust list is loaded, so nobody can be told from a stranger."""
 
@@ -270,4 +402,122 @@ class ProtectionImpossibleError(MSSError):
     next_step: ClassVar[str] = "Ask the recipient's operator to publish a valid certificate."
 
     address: str
+    reason: str
+
+
+@dataclass(eq=False)
+class IdentityProviderUnavailableError(MSSError):
+    """The identity provider does not answer, so nobody can tell whether a token is good."""
+
+    code: ClassVar[str] = "identity-provider-unavailable"
+    retryable: ClassVar[bool] = True
+    public_text: ClassVar[str] = "The identity provider cannot be reached; your token may be good."
+    public_text_fr: ClassVar[str] = (
+        "Le fournisseur d'identité est injoignable ; votre jeton est peut-être valable."
+    )
+    next_step: ClassVar[str] = "Try again in a moment; do not log in again."
+
+    reason: str
+
+
+@dataclass(eq=False)
+class TooManyFailuresError(MSSError):
+    """This host, or this account, failed to log in too often; nothing is checked for a while."""
+
+    code: ClassVar[str] = "too-many-failures"
+    retryable: ClassVar[bool] = True
+    public_text: ClassVar[str] = "Too many failed logins."
+    public_text_fr: ClassVar[str] = "Trop de tentatives de connexion ont échoué."
+    next_step: ClassVar[str] = "Wait some minutes."
+
+
+@dataclass(eq=False)
+class RateLimitedError(MSSError):
+    """Whoever is connected has sent as much as they may in an hour."""
+
+    code: ClassVar[str] = "rate-limited"
+    retryable: ClassVar[bool] = True
+    public_text: ClassVar[str] = "Too much was sent within an hour."
+    public_text_fr: ClassVar[str] = "Trop de messages ont été envoyés en une heure."
+    next_step: ClassVar[str] = "Try again later; the administrator can raise the limit."
+
+    what: str
+    limit: int
+
+
+@dataclass(eq=False)
+class ReplyAddressNotTrustedError(MSSError):
+    """Answers to the message would leave the trust space."""
+
+    code: ClassVar[str] = "reply-address-not-trusted"
+    retryable: ClassVar[bool] = False
+    public_text: ClassVar[str] = "Replies would go to an address outside the MSSanté trust space."
+    public_text_fr: ClassVar[str] = (
+        "Les réponses partiraient hors de l'espace de confiance MSSanté."
+    )
+    next_step: ClassVar[str] = "Name a secure health mail address in Reply-To."
+
+    domain: str
+
+
+@dataclass(eq=False)
+class PatientAddressError(MSSError):
+    """The address in the patients' domain is not made from a patient's identifier."""
+
+    code: ClassVar[str] = "patient-address-invalid"
+    retryable: ClassVar[bool] = False
+    public_text: ClassVar[str] = "A patient's address is a valid INS, 15 characters with its key."
+    public_text_fr: ClassVar[str] = (
+        "L'adresse d'un patient est un matricule INS valide, 15 caractères avec la clé."
+    )
+    next_step: ClassVar[str] = "Take the address from the qualified identity of the patient."
+
+    address: str
+    reason: str
+
+
+@dataclass(eq=False)
+class PatientConversationError(MSSError):
+    """A patient writes without being answered to: no letter may be answered, or none any more."""
+
+    code: ClassVar[str] = "patient-conversation-closed"
+    retryable: ClassVar[bool] = False
+    public_text: ClassVar[str] = (
+        "A patient answers a professional's letter as long as the exchange is open."
+    )
+    public_text_fr: ClassVar[str] = (
+        "Un patient répond au courrier d'un professionnel tant que l'échange est ouvert."
+    )
+    next_step: ClassVar[str] = "Wait for a new letter, or reach the professional by another way."
+
+    reason: str
+
+
+@dataclass(eq=False)
+class ContentRefusedError(MSSError):
+    """The message carries something that this operator does not take.
+
+    Attributes:
+        reason: `virus`, `attachment-type`, `too-large-to-scan`, or what a content policy says.
+    """
+
+    code: ClassVar[str] = "content-refused"
+    retryable: ClassVar[bool] = False
+    public_text: ClassVar[str] = "The message carries content that is not accepted here."
+    public_text_fr: ClassVar[str] = "Le message porte un contenu qui n'est pas accepté ici."
+    next_step: ClassVar[str] = "Send the message without that attachment."
+
+    reason: str
+
+
+@dataclass(eq=False)
+class ScannerUnavailableError(MSSError):
+    """The virus scanner gives no verdict, and the settings want one."""
+
+    code: ClassVar[str] = "scanner-unavailable"
+    retryable: ClassVar[bool] = True
+    public_text: ClassVar[str] = "The message cannot be scanned now; try again later."
+    public_text_fr: ClassVar[str] = "Le message ne peut être analysé pour l'instant ; réessayez."
+    next_step: ClassVar[str] = "Try again later."
+
     reason: str

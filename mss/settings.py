@@ -96,8 +96,19 @@ class TlsSettings(Section):
 
     certificate: str = Field(default="keys/tls.crt", description="PEM, leaf first, then its CA.")
     key: str = Field(default="keys/tls.key", description="PEM private key of that certificate.")
+    ask_software: bool = Field(
+        default=True,
+        description="Ask users' software for a client certificate at the submission doors: "
+        "application mailboxes log in with it (EXTERNAL), and tokens may be bound to it.",
+    )
     ciphers: str = Field(
         default="", description="OpenSSL cipher string for TLS 1.2; empty for the built-in list."
+    )
+    watch_seconds: float = Field(
+        default=30,
+        gt=0,
+        description="Pause between two looks at certificate, anchors and trust list by each "
+        "process; SIGHUP looks at once.",
     )
 
 
@@ -122,8 +133,36 @@ class TrustSettings(Section):
     list_signer_issuer: str = Field(
         default="", description="Common name of the CA that must have issued the list's signer."
     )
+    list_signer_unit: str = Field(
+        default="", description="Structure identifier (OU) of the trust list's signer; empty: any."
+    )
     list_shrink_percent: int = Field(
-        default=20, ge=0, le=100, description="A new list that lost more entries is refused."
+        default=20, ge=0, le=100, description="A new list that lost more domains is refused."
+    )
+    list_url: str = Field(
+        default="",
+        description="Where the trust list is polled from (`https://…`); empty: only "
+        "`mss trust load`. The national one is "
+        "`https://espacedeconfiance.mssante.fr/listeblanchemssante.xml`.",
+    )
+    list_ca: str = Field(
+        default="",
+        description="PEM file of more authorities for that server's certificate; without it the "
+        "anchors alone count. The authorities of the machine never do.",
+    )
+    list_poll_seconds: float = Field(default=3600, gt=0, description="Pause between two polls.")
+    list_fetch_seconds: float = Field(default=60, gt=0, description="Longest time of one poll.")
+    list_octets: int = Field(
+        default=32 * 1024 * 1024,
+        ge=1024,
+        le=64 * 1024 * 1024,
+        description="Largest trust list that is fetched.",
+    )
+    list_stale_seconds: float = Field(
+        default=86400,
+        gt=0,
+        description="Seconds without a confirmation of the list in force, after which an alert is "
+        "raised; the list stays in force.",
     )
 
 
@@ -138,13 +177,42 @@ class LimitSettings(Section):
     depth: int = Field(default=20, ge=1, description="Nesting of MIME parts.")
     header_octets: int = Field(default=256 * 1024, ge=1024, description="Header of one message.")
     command_seconds: float = Field(default=300, gt=0, description="Longest wait for a command.")
+    handshake_seconds: float = Field(
+        default=30, gt=0, description="Longest TLS handshake, from its first octet to its last."
+    )
     data_seconds: float = Field(default=600, gt=0, description="Longest transfer of one message.")
     connections: int = Field(default=500, ge=1, description="Simultaneous connections to a door.")
     connections_per_host: int = Field(
         default=50, ge=1, description="Simultaneous connections from one address."
     )
+    unknown_recipients: int = Field(
+        default=200,
+        ge=1,
+        description="Unknown recipients of one operator in an hour; further ones must wait.",
+    )
     mailbox_octets: int = Field(
         default=2 * 1024 * 1024 * 1024, ge=1, description="Quota of a new mailbox."
+    )
+    account_messages: int = Field(
+        default=100_000, ge=0, description="Messages of one account in an hour; 0: no limit."
+    )
+    account_recipients: int = Field(
+        default=200_000, ge=0, description="Recipients of one account in an hour; 0: no limit."
+    )
+    peer_messages: int = Field(
+        default=500_000, ge=0, description="Messages of one operator in an hour; 0: no limit."
+    )
+    peer_recipients: int = Field(
+        default=1_000_000, ge=0, description="Recipients of one operator in an hour; 0: no limit."
+    )
+    failed_logins: int = Field(
+        default=20,
+        ge=1,
+        description="Failed logins from one address, or to one account from anywhere new, in "
+        "`failed_logins_seconds`; further ones must wait.",
+    )
+    failed_logins_seconds: float = Field(
+        default=300, gt=0, description="Seconds after which failed logins are forgotten."
     )
 
 
@@ -201,9 +269,139 @@ class RelaySettings(Section):
 
 
 class OidcSettings(Section):
-    """Identity provider (Pro Santé Connect); reserved for the doors that use it."""
+    """Identity provider (Pro Santé Connect) whose tokens open mailboxes at every door.
+
+    Each address is its own setting, because providers put them on different hosts and under names
+    of their own; what is left empty is taken from the discovery document.
+    """
 
     issuer: str = Field(default="", description="Issuer; empty: no identity provider.")
+    discovery_uri: str = Field(
+        default="",
+        description="Discovery document; empty: the issuer and "
+        "`/.well-known/openid-configuration`. Pro Santé Connect names it "
+        "`…/.well-known/wallet-openid-configuration`.",
+    )
+    jwks_uri: str = Field(default="", description="Signing keys; empty: as discovered.")
+    introspection_uri: str = Field(
+        default="", description="Introspection (RFC 7662); empty: as discovered."
+    )
+    verification: Literal["signature", "introspection", "both"] = Field(
+        default="signature",
+        description="How a token is verified: by its signature here, by asking the provider, "
+        "or both (a session that was ended is then noticed at once).",
+    )
+    algorithms: tuple[Literal["RS256", "PS256", "ES256"], ...] = Field(
+        default=("RS256",),
+        min_length=1,
+        description="Signature algorithms of this issuer; a token with another is refused.",
+    )
+    audiences: tuple[str, ...] = Field(
+        default=(), description="A token must name one of these in `aud`; empty: any."
+    )
+    clients: tuple[str, ...] = Field(
+        default=(),
+        description="A token must have been issued to one of these (`azp` or `client_id`); "
+        "empty: any client of the provider.",
+    )
+    identity_claim: str = Field(
+        default="SubjectNameID", description="Claim that holds the national identifier."
+    )
+    leeway_seconds: float = Field(
+        default=60, ge=0, le=300, description="Difference of clocks that is tolerated."
+    )
+    certificate_binding: Literal["require", "when-shown"] = Field(
+        default="require",
+        description="A token bound to a certificate (RFC 8705) is good only with it; "
+        "`when-shown` accepts it on connections without a client certificate.",
+    )
+    client_id: str = Field(default="", description="Our name at the provider, to introspect.")
+    client_secret: SecretStr | None = Field(default=None, description="Our secret there.")
+    client_certificate: bool = Field(
+        default=False, description="Show `tls.certificate` to the provider (mutual TLS)."
+    )
+    ca_file: str = Field(
+        default="", description="PEM file of the provider's authorities; empty: the system's."
+    )
+    refresh_seconds: float = Field(
+        default=600, ge=10, description="Seconds between two looks at the provider's keys."
+    )
+    keys_kept_seconds: float = Field(
+        default=86400, ge=60, description="Longest use of keys that could not be fetched again."
+    )
+    timeout_seconds: float = Field(
+        default=5, gt=0, le=60, description="Longest wait for the provider."
+    )
+    introspection_kept_seconds: float = Field(
+        default=15,
+        ge=0,
+        le=120,
+        description="Seconds for which the provider's answer about a token is remembered, "
+        "by the token's digest and in memory only.",
+    )
+
+
+class AntivirusSettings(Section):
+    """Virus scanner that speaks ClamAV's protocol; what it finds goes to the quarantine."""
+
+    address: str = Field(
+        default="", description="`host:port` or `unix:/path`; empty: nothing is scanned."
+    )
+    timeout_seconds: float = Field(default=60, gt=0, description="Longest wait for a verdict.")
+    max_octets: int = Field(
+        default=25 * 1024 * 1024,
+        ge=1024,
+        description="Larger messages are not sent to the scanner (its `StreamMaxLength`).",
+    )
+    when_unavailable: Literal["defer", "accept"] = Field(
+        default="defer",
+        description="When there is no verdict: ask the sender to try again, or accept the "
+        "message and note that it was not scanned.",
+    )
+    when_too_large: Literal["refuse", "accept"] = Field(
+        default="accept", description="What becomes of messages above `max_octets`."
+    )
+    found: Literal["quarantine", "refuse"] = Field(
+        default="quarantine", description="What becomes of a message with a virus."
+    )
+
+
+class ContentSettings(Section):
+    """What kinds of attachments are welcome."""
+
+    blocked_extensions: tuple[str, ...] = Field(
+        default=(),
+        description='File name extensions that are not welcome, such as `["exe", "js"]`.',
+    )
+    blocked_types: tuple[str, ...] = Field(
+        default=(), description="Media types that are not welcome; `image/*` for a whole kind."
+    )
+    blocked: Literal["refuse", "quarantine", "mark"] = Field(
+        default="refuse",
+        description="What becomes of a message with such an attachment: refused, put aside for "
+        "an administrator, or deposited with a warning.",
+    )
+
+
+class PatientSettings(Section):
+    """Exchanges with patients (Mon espace santé)."""
+
+    domain: str = Field(
+        default="patient.mssante.fr",
+        description="Domain of the patients' mailboxes; empty: patients have none.",
+    )
+    services: tuple[str, ...] = Field(
+        default=("reponse.automatique-test",),
+        description="Local parts in that domain that are no patients: robots and services.",
+    )
+    only_answers: bool = Field(
+        default=True,
+        description="A patient's mail is taken only as answer to a letter that may be answered.",
+    )
+    open_to: tuple[str, ...] = Field(
+        default=(),
+        description="Mailboxes that a patient may write to first (pharmacies).",
+    )
 
 
 class RetentionSettings(Section):
@@ -243,6 +441,9 @@ class Settings(BaseSettings):
     queue: QueueSettings = Field(default_factory=QueueSettings)
     relay: RelaySettings = Field(default_factory=RelaySettings)
     oidc: OidcSettings = Field(default_factory=OidcSettings)
+    antivirus: AntivirusSettings = Field(default_factory=AntivirusSettings)
+    content: ContentSettings = Field(default_factory=ContentSettings)
+    patients: PatientSettings = Field(default_factory=PatientSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
 
     @classmethod

@@ -27,12 +27,20 @@ class AuditName(StrEnum):
     MAILBOX_OPENED = "mailbox-opened"
     MESSAGE_ACCEPTED = "message-accepted"
     MESSAGE_DELETED = "message-deleted"
+    MESSAGE_QUARANTINED = "message-quarantined"
     MESSAGE_READ = "message-read"
     MESSAGE_REFUSED = "message-refused"
+    PEER_RECOGNISED = "peer-recognised"
     PEER_REFUSED = "peer-refused"
+    QUARANTINE_DROPPED = "quarantine-dropped"
+    QUARANTINE_RELEASED = "quarantine-released"
     TOKEN_ISSUED = "token-issued"  # noqa: S105 -- the name of an event
+    TLS_RELOADED = "tls-reloaded"
+    TLS_REFUSED = "tls-refused"
     TRUST_LIST_LOADED = "trust-list-loaded"
     TRUST_LIST_REFUSED = "trust-list-refused"
+    TRUST_LIST_STALE = "trust-list-stale"
+    TRUST_LIST_UNREACHABLE = "trust-list-unreachable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,17 +41,6 @@ class MailDataError(MSSError):
     reason: str
 
 
-@dataclass(eq=False)
-class TooManyFailuresError(MSSError):
-    """This host gave wrong credentials too often; nothing is checked for a while."""
-
-    code: ClassVar[str] = "too-many-failures"
-    retryable: ClassVar[bool] = True
-    public_text: ClassVar[str] = "Too many failed logins."
-    public_text_fr: ClassVar[str] = "Trop de tentatives de connexion ont échoué."
-    next_step: ClassVar[str] = "Wait some minutes."
-
-
 class ConversationError(Exception):
     """A command cannot be obeyed; carries the reply that says why.
 

@@ -10,13 +10,13 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final, Protocol, assert_never
 
-from mss.errors import NotAuthenticatedError
+from mss.errors import NotAuthenticatedError, TooManyFailuresError
 from mss.model.message import Origin
 from mss.model.principal import AccountPrincipal, Principal
 from mss.smtp import replies
 from mss.smtp.auth import MECHANISMS, BearerCredentials, Credentials, PasswordCredentials
 from mss.smtp.door import Visitor, network_of
-from mss.smtp.errors import ConversationError, TooManyFailuresError
+from mss.smtp.errors import ConversationError
 
 # A whole hospital may stand behind one address, so this slows guessing down without locking out.
 MAX_FAILURES: Final = 20

@@ -11,13 +11,20 @@ from mss.store.tables import account, account_token
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Somebody, or some software, that may log in."""
+    """Somebody, or some software, that may log in.
+
+    Attributes:
+        identity: National identifier that the identity provider vouches for.
+        certificate_name: Normalised subject of the client certificate, for software.
+    """
 
     id: str
     name: str
     password_hash: str | None
     created_at: datetime
     closed_at: datetime | None
+    identity: str | None = None
+    certificate_name: str | None = None
 
 
 def insert_account(connection: Connection, new: Account) -> None:
@@ -27,6 +34,8 @@ def insert_account(connection: Connection, new: Account) -> None:
             id=new.id,
             name=new.name,
             password_hash=new.password_hash,
+            identity=new.identity,
+            certificate_name=new.certificate_name,
             created_at=new.created_at,
             closed_at=new.closed_at,
         )
@@ -36,6 +45,20 @@ def insert_account(connection: Connection, new: Account) -> None:
 def find_account(connection: Connection, name: str) -> Account | None:
     """Find an account by the name it logs in with."""
     row = connection.execute(select(account).where(account.c.name == name)).one_or_none()
+    return None if row is None else _account(row)
+
+
+def find_by_identity(connection: Connection, identity: str) -> Account | None:
+    """Find the account of a person that the identity provider names."""
+    row = connection.execute(select(account).where(account.c.identity == identity)).one_or_none()
+    return None if row is None else _account(row)
+
+
+def find_by_certificate(connection: Connection, certificate_name: str) -> Account | None:
+    """Find the account of the software that shows a certificate of this subject."""
+    row = connection.execute(
+        select(account).where(account.c.certificate_name == certificate_name)
+    ).one_or_none()
     return None if row is None else _account(row)
 
 
@@ -90,4 +113,6 @@ def _account(row: Row[Any]) -> Account:
         password_hash=row.password_hash,
         created_at=row.created_at,
         closed_at=row.closed_at,
+        identity=row.identity,
+        certificate_name=row.certificate_name,
     )

@@ -20,7 +20,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mss.model.message import Origin
-from mss.store.tables import acceptance, delivery, deposit, idempotency, message, notice
+from mss.store.tables import (
+    acceptance,
+    delivery,
+    deposit,
+    idempotency,
+    message,
+    notice,
+    quarantine,
+)
 
 RELEASED = ""  # in place of the reference of a body that was let go
 _INSERT = insert(message)
@@ -54,6 +62,7 @@ class MessageRow:
     verdict: str
     report: str | None
     summary: bytes
+    software: str | None = None
 
 
 def acceptance_key(*, sender: str | None, body_digest: bytes, recipient_key: str) -> str:
@@ -91,6 +100,7 @@ def insert_message(connection: Connection, row: MessageRow) -> None:
             "blob_ref": row.blob_ref,
             "verdict": row.verdict,
             "report": row.report,
+            "software": row.software,
             "summary": row.summary,
         },
     )
@@ -154,19 +164,22 @@ def referenced_blobs(connection: Connection, refs: Iterable[str]) -> set[str]:
     found = union_all(
         select(message.c.blob_ref).where(message.c.blob_ref.in_(wanted)),
         select(delivery.c.blob_ref).where(delivery.c.blob_ref.in_(wanted)),
+        select(quarantine.c.blob_ref).where(quarantine.c.blob_ref.in_(wanted)),
     )
     return set(connection.execute(found).scalars())
 
 
 def move_blob(connection: Connection, old_ref: str, new_ref: str) -> bool:
     """Make every row that refers to a body refer to its new place; tell whether any did."""
-    moved = connection.execute(
-        update(message).where(message.c.blob_ref == old_ref).values(blob_ref=new_ref)
-    ).rowcount
-    moved += connection.execute(
-        update(delivery).where(delivery.c.blob_ref == old_ref).values(blob_ref=new_ref)
-    ).rowcount
-    return moved > 0
+    return (
+        sum(
+            connection.execute(
+                update(table).where(table.c.blob_ref == old_ref).values(blob_ref=new_ref)
+            ).rowcount
+            for table in (message, delivery, quarantine)
+        )
+        > 0
+    )
 
 
 def release_bodies(connection: Connection, *, before: datetime, limit: int) -> set[str]:

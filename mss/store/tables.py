@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -63,6 +64,8 @@ account = Table(
     Column("id", String(32), primary_key=True),
     Column("name", String(254), nullable=False, unique=True),
     Column("password_hash", Text),
+    Column("identity", String(64), unique=True),  # national identifier, vouched for elsewhere
+    Column("certificate_name", Text, unique=True),  # normalised subject, for software
     Column("created_at", Instant, nullable=False),
     Column("closed_at", Instant),
 )
@@ -116,7 +119,9 @@ message = Table(
     Column("blob_ref", Text, nullable=False, index=True),
     Column("verdict", String(16), nullable=False),
     Column("report", String(16)),
+    Column("software", String(64)),  # X-MSS-NIL: which product wrote it, for the statistics
     Column("summary", LargeBinary, nullable=False),
+    Index("ix_message_actor_accepted_at", "actor", "accepted_at"),  # rates of the last hour
 )
 
 acceptance = Table(
@@ -163,10 +168,41 @@ delivery = Table(
     Column("blob_ref", Text, index=True),
     Column("notify", String(64), nullable=False),
     Column("original_recipient", Text),
+    Column("returns", String(4)),
     Column("delay_told", Boolean, nullable=False, default=False),
+    Column("last_attempt_at", Instant),
     Column("last_code", String(64)),
     Column("last_detail", Text),
-    Index("ix_delivery_due", "state", "next_attempt_at"),
+    Column("last_host", String(254)),
+    Column("last_status", String(16)),
+)
+# What is done costs these nothing, and the queue is found without looking at what is done.
+IS_QUEUED = delivery.c.state == literal_column("'queued'")
+Index(
+    "ix_delivery_due",
+    delivery.c.next_attempt_at,
+    sqlite_where=IS_QUEUED,
+    postgresql_where=IS_QUEUED,
+)
+Index(
+    "ix_delivery_destination",
+    delivery.c.domain,
+    delivery.c.next_attempt_at,
+    sqlite_where=IS_QUEUED,
+    postgresql_where=IS_QUEUED,
+)
+
+destination = Table(
+    "destination",
+    metadata,
+    Column("domain", String(254), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("failing_since", Instant, nullable=False),
+    Column("retry_at", Instant, nullable=False),
+    Column("probed_until", Instant),
+    Column("code", String(64), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("host", String(254)),
 )
 
 delivery_event = Table(
@@ -178,6 +214,7 @@ delivery_event = Table(
     Column("station", String(16), nullable=False),
     Column("code", String(64)),
     Column("detail", Text),
+    Column("host", String(254)),
 )
 
 notice = Table(
@@ -201,6 +238,32 @@ idempotency = Table(
     Column("request_digest", String(64), nullable=False),
     Column("message_id", ForeignKey("message.id"), nullable=False),
     Column("created_at", Instant, nullable=False, index=True),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("put_aside_at", Instant, nullable=False, index=True),
+    Column("cause", String(32), nullable=False),
+    Column("detail", String(254), nullable=False),
+    Column("origin", String(16), nullable=False),
+    Column("sender_domain", String(254), nullable=False),
+    Column("recipients", Integer, nullable=False),
+    Column("size_octets", BigInteger, nullable=False),
+    Column("blob_ref", Text, nullable=False, index=True),
+    Column("submission", LargeBinary, nullable=False),  # sealed: envelope and who handed it over
+)
+
+patient_letter = Table(
+    "patient_letter",
+    metadata,
+    Column("message_id", ForeignKey("message.id"), primary_key=True),
+    Column("mailbox_key", String(254), primary_key=True),  # who may be answered
+    Column("patient_key", String(254), primary_key=True),
+    Column("internet_message_id", Text, nullable=False),
+    Column("may_be_answered", Boolean, nullable=False),
+    Index("ix_patient_letter_pair", "mailbox_key", "patient_key"),
 )
 
 trust_list = Table(

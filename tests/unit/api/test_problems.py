@@ -38,7 +38,7 @@ def test_only_temporary_trouble_is_called_temporary(error: type[MSSError]) -> No
     status = STATUSES[error.code]
 
     assert error.retryable or status != 503
-    assert error.retryable == (status >= 500) or status in {408, 500}
+    assert error.retryable == (status >= 500) or status in {408, 429, 500}
 
 
 @pytest.mark.parametrize(

@@ -12,16 +12,20 @@ branch_labels = None
 depends_on = None
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and index
     """Apply."""
     op.create_table(
         "account",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=254), nullable=False),
         sa.Column("password_hash", sa.Text(), nullable=True),
+        sa.Column("identity", sa.String(length=64), nullable=True),
+        sa.Column("certificate_name", sa.Text(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("closed_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_account")),
+        sa.UniqueConstraint("certificate_name", name=op.f("uq_account_certificate_name")),
+        sa.UniqueConstraint("identity", name=op.f("uq_account_identity")),
         sa.UniqueConstraint("name", name=op.f("uq_account_name")),
     )
     op.create_table(
@@ -68,8 +72,12 @@ def upgrade() -> None:
         sa.Column("blob_ref", sa.Text(), nullable=False),
         sa.Column("verdict", sa.String(length=16), nullable=False),
         sa.Column("report", sa.String(length=16), nullable=True),
+        sa.Column("software", sa.String(length=64), nullable=True),
         sa.Column("summary", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_message")),
+    )
+    op.create_index(
+        "ix_message_actor_accepted_at", "message", ["actor", "accepted_at"], unique=False
     )
     op.create_index(op.f("ix_message_blob_ref"), "message", ["blob_ref"], unique=False)
     op.create_index(op.f("ix_message_envelope_id"), "message", ["envelope_id"], unique=False)
@@ -77,6 +85,41 @@ def upgrade() -> None:
         op.f("ix_message_internet_message_id"), "message", ["internet_message_id"], unique=False
     )
     op.create_index(op.f("ix_message_sender_key"), "message", ["sender_key"], unique=False)
+    op.create_table(
+        "quarantine",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("put_aside_at", sa.BigInteger(), nullable=False),
+        sa.Column("cause", sa.String(length=32), nullable=False),
+        sa.Column("detail", sa.String(length=254), nullable=False),
+        sa.Column("origin", sa.String(length=16), nullable=False),
+        sa.Column("sender_domain", sa.String(length=254), nullable=False),
+        sa.Column("recipients", sa.Integer(), nullable=False),
+        sa.Column("size_octets", sa.BigInteger(), nullable=False),
+        sa.Column("blob_ref", sa.Text(), nullable=False),
+        sa.Column("submission", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantine")),
+    )
+    op.create_index(op.f("ix_quarantine_blob_ref"), "quarantine", ["blob_ref"], unique=False)
+    op.create_index(
+        op.f("ix_quarantine_put_aside_at"), "quarantine", ["put_aside_at"], unique=False
+    )
+    op.create_table(
+        "patient_letter",
+        sa.Column("message_id", sa.String(length=32), nullable=False),
+        sa.Column("mailbox_key", sa.String(length=254), nullable=False),
+        sa.Column("patient_key", sa.String(length=254), nullable=False),
+        sa.Column("internet_message_id", sa.Text(), nullable=False),
+        sa.Column("may_be_answered", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["message_id"], ["message.id"], name=op.f("fk_patient_letter_message_id")
+        ),
+        sa.PrimaryKeyConstraint(
+            "message_id", "mailbox_key", "patient_key", name=op.f("pk_patient_letter")
+        ),
+    )
+    op.create_index(
+        "ix_patient_letter_pair", "patient_letter", ["mailbox_key", "patient_key"], unique=False
+    )
     op.create_table(
         "trust_list",
         sa.Column("sha256", sa.String(length=64), nullable=False),
@@ -464,7 +507,7 @@ def upgrade() -> None:
     )
 
 
-def downgrade() -> None:
+def downgrade() -> None:  # noqa: PLR0915 -- the same, backwards
     """Take back."""
     op.drop_table("directory_vocabulary")
     op.drop_table("directory_token")
@@ -502,11 +545,17 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_acceptance_message_id"), table_name="acceptance")
     op.drop_index(op.f("ix_acceptance_accepted_at"), table_name="acceptance")
     op.drop_table("acceptance")
+    op.drop_index("ix_patient_letter_pair", table_name="patient_letter")
+    op.drop_table("patient_letter")
+    op.drop_index(op.f("ix_quarantine_put_aside_at"), table_name="quarantine")
+    op.drop_index(op.f("ix_quarantine_blob_ref"), table_name="quarantine")
+    op.drop_table("quarantine")
     op.drop_table("trust_list")
     op.drop_index(op.f("ix_message_sender_key"), table_name="message")
     op.drop_index(op.f("ix_message_internet_message_id"), table_name="message")
     op.drop_index(op.f("ix_message_envelope_id"), table_name="message")
     op.drop_index(op.f("ix_message_blob_ref"), table_name="message")
+    op.drop_index("ix_message_actor_accepted_at", table_name="message")
     op.drop_table("message")
     op.drop_table("mailbox")
     op.drop_index(op.f("ix_audit_name"), table_name="audit")

@@ -1,7 +1,7 @@
 import pytest
 
+from mss.errors import TooManyFailuresError
 from mss.smtp.door import network_of
-from mss.smtp.errors import TooManyFailuresError
 from mss.smtp.submission import FORGET_SECONDS, MAX_FAILURES, MAX_HOSTS, FailureCount
 
 
