@@ -78,8 +78,9 @@ def build(
     at: datetime,
     chain: Sequence[Certificate] = (),
     is_detached: bool = True,
+    more: Sequence[bytes] = (),
 ) -> bytes:
-    """Return a ContentInfo with a SignedData over *content*, in DER."""
+    """Return a ContentInfo with a SignedData over *content*, in DER; *more* as `build_around`."""
     around = build_around(
         hashlib.new(digest_name(certificate), content).digest(),
         content_octets=None if is_detached else len(content),
@@ -87,6 +88,7 @@ def build(
         keys=keys,
         at=at,
         chain=chain,
+        more=more,
     )
     return b"".join((around.before, b"" if is_detached else content, around.after))
 
@@ -99,6 +101,7 @@ def build_around(
     keys: KeyHolder,
     at: datetime,
     chain: Sequence[Certificate] = (),
+    more: Sequence[bytes] = (),
 ) -> Around:
     """Return what stands before and after the content in a SignedData, in DER.
 
@@ -109,11 +112,13 @@ def build_around(
         keys: Holds the key.
         at: The signing time to state.
         chain: Intermediates to send along.
+        more: Further signed attributes, encoded.
     """
     form = _form(certificate)
     attributes = sorted(
         (
             *form.attributes,
+            *more,
             _attribute(algorithms.MESSAGE_DIGEST, der.octet_string(digest)),
             _attribute(algorithms.SIGNING_TIME, der.time(at)),
         )
