@@ -8,7 +8,7 @@ sequence of typed, normalised values, and only these are compared.
 Shapes
     RDNs stand in the order of the text, leaf first: CN, OU, O, ST, C. The order counts.
     `L` and `ST` are different types and never equal, although some lists mix them up: guessing here
-    would let one organisation speak for another.
+    would let one organisation speak for another. `differences` says so to whoever is refused.
 Errors
     `DistinguishedNameSyntaxError`, for any text whatever.
 Sources
@@ -17,6 +17,7 @@ Sources
 
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -108,6 +109,19 @@ class DistinguishedName:
         wanted = _normal_type(name)
         pairs = zip(self.key, self.rdns, strict=True)
         return tuple(value for (kind, _), (_, value) in pairs if kind == wanted)
+
+    def normal_values_of(self, name: str) -> frozenset[str]:
+        """List the values of one type, as compared."""
+        wanted = _normal_type(name)
+        return frozenset(value for kind, value in self.key if kind == wanted)
+
+    def differences(self, other: "DistinguishedName") -> tuple[str, ...]:
+        """Name the types in which two names differ, sorted; `ORDER` if only the order does."""
+        mine, theirs = Counter(self.key), Counter(other.key)
+        kinds = {kind for kind, _ in (mine - theirs) + (theirs - mine)}
+        if not kinds and self.key != other.key:
+            return ("ORDER",)
+        return tuple(sorted(kinds))
 
     @property
     def common_name(self) -> str | None:
@@ -234,7 +248,7 @@ class _Scanner:
         raise DistinguishedNameSyntaxError("escape")
 
     def _skip_spaces(self) -> None:
-        while self.text.startswith(" ", self.at):
+        while self.at < len(self.text) and self.text[self.at].isspace():
             self.at += 1
 
 
