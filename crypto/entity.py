@@ -12,6 +12,7 @@ Sources
 
 import re
 from binascii import Error as Base64Error
+from binascii import a2b_qp
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +28,10 @@ LINE_OCTETS: Final = 76  # RFC 2045, 6.8
 _FOLD: Final = re.compile(rb"\r\n[ \t]+")
 _PARAMETER: Final = re.compile(r';\s*([^\s=;"]{1,64})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))')
 _SINGLE: Final = (b"content-type", b"content-transfer-encoding")
+_DISPOSITION: Final = b"content-disposition"
+# Base64 of the first octets of a CMS object: a SEQUENCE whose length takes two octets or more, or
+# is left open. Seven-bit transport cannot carry the object itself, so nothing is mistaken for it.
+_BASE64_OF_CMS: Final = (b"MI", b"MH", b"MG")
 # Text that known software puts before the first part. Any other text there is refused: a reader
 # might show it as if it were signed.
 _KNOWN_PREAMBLES: Final = frozenset(
@@ -39,6 +44,12 @@ _KNOWN_PREAMBLES: Final = frozenset(
     }
 )
 
+_NOT_BASE64: Final = bytes(
+    octet
+    for octet in range(256)
+    if not (chr(octet).isascii() and (chr(octet).isalnum() or octet in b"+/="))
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
@@ -47,6 +58,7 @@ class Entity:
     Attributes:
         media_type: Lower case, `text/plain` if absent (RFC 2045, 5.2).
         parameters: Of the media type, names in lower case.
+        file_name: What the part is to be saved as, lower case; empty if it does not say.
         body_at: Offset of the body.
         is_ambiguous: A field that must be single is not, or is beyond reading.
     """
@@ -54,6 +66,7 @@ class Entity:
     octets: bytes
     media_type: str
     parameters: Mapping[str, str]
+    file_name: str
     transfer_encoding: str
     body_at: int
     is_ambiguous: bool
@@ -64,22 +77,37 @@ class Entity:
         return self.octets[self.body_at :]
 
     def decoded_body(self, *, first: int | None = None) -> bytes:
-        """Return the body with base64 undone; only its *first* octets if asked.
+        """Return the body with its transfer encoding undone; only its *first* octets if asked.
+
+        Base64 is recognised when the field that should announce it was lost on the way.
 
         Raises:
             CmsSyntaxError: The base64 is damaged.
         """
-        end = None if first is None else self.body_at + first // 3 * 4
+        end = None if first is None else self.body_at + 4 * first
         body = self.octets[self.body_at : end]
-        if self.transfer_encoding != "base64":
+        encoding = self.transfer_encoding
+        if encoding == "quoted-printable":
+            return a2b_qp(body)
+        is_unannounced = encoding in {"", "7bit"} and body.lstrip().startswith(_BASE64_OF_CMS)
+        if encoding != "base64" and not is_unannounced:
             return body
         if first is not None:
-            body = b"".join(body.split())
+            body = body.translate(None, _NOT_BASE64)
             body = body[: len(body) // 4 * 4]
-        try:
-            return pybase64.b64decode(body)
-        except (Base64Error, ValueError) as error:
-            raise CmsSyntaxError("base64") from error
+        return _from_base64(body)
+
+
+def _from_base64(body: bytes) -> bytes:
+    """Undo base64; what is not of its alphabet is passed over (RFC 2045, 6.8).
+
+    Words that a list or a gateway has appended are of the alphabet: they damage the padding, or
+    stand after the end of the structure inside, and either is refused.
+    """
+    try:
+        return pybase64.b64decode(body.translate(None, _NOT_BASE64), validate=True)
+    except (Base64Error, ValueError) as error:
+        raise CmsSyntaxError("base64") from error
 
 
 def read_entity(octets: bytes) -> Entity:
@@ -93,15 +121,18 @@ def read_entity(octets: bytes) -> Entity:
     for line in _FOLD.sub(b" ", header).split(b"\r\n"):
         name, colon, value = line.partition(b":")
         name = name.rstrip(b" \t").lower()
-        if colon and name in _SINGLE:
+        if colon and (name in _SINGLE or name == _DISPOSITION):
             fields.setdefault(name, []).append(value.strip())
     values = [fields.get(name, [b""]) for name in _SINGLE]
     media, encoding = (each[0].decode("latin-1") for each in values)
     media_type, parameters, is_doubled = _media_type(media)
+    disposition = b"; ".join(fields.get(_DISPOSITION, [])).decode("latin-1")
+    saved_as = _media_type(disposition)[1].get("filename", "")
     return Entity(
         octets=octets,
         media_type=media_type,
         parameters=parameters,
+        file_name=(parameters.get("name") or saved_as).lower(),
         transfer_encoding=encoding.strip().lower(),
         body_at=body_at,
         is_ambiguous=is_doubled or any(len(each) > 1 for each in values),

@@ -20,25 +20,16 @@ Sources
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
-from typing import Final
 
 from crypto import cms, enveloped_data, layout, signed_data
-from crypto.algorithms import (
-    AUTH_ENVELOPED_DATA,
-    ENVELOPED_DATA,
-    MICALG,
-    SIGNED_DATA,
-    SignatureScheme,
-    digest_of,
-)
+from crypto.algorithms import MICALG, SignatureScheme, digest_of
 from crypto.canonical import canonical
+from crypto.capabilities import find_capabilities
 from crypto.certificates import EMAIL_PROTECTION, Certificate, parse_certificate
-from crypto.entity import Entity, read_entity, split_signed, wrap_base64
+from crypto.entity import read_entity, split_signed, wrap_base64
 from crypto.enveloped_data import EnvelopeProfile, profile_for
 from crypto.errors import (
     CertificateSyntaxError,
-    CmsSyntaxError,
     DecryptionError,
     IndeterminateError,
     KeyUnavailableError,
@@ -47,7 +38,9 @@ from crypto.errors import (
     SignatureError,
     UntrustedError,
 )
+from crypto.kinds import Kind, classify, is_signature, kind_of
 from crypto.ports import KeyHolder
+from crypto.recipient_list import ListedRecipient, find_recipient_list
 from crypto.trust import Profile, TrustStore, ValidatedChain, validate
 
 __all__ = [
@@ -55,6 +48,7 @@ __all__ = [
     "EnvelopeProfile",
     "Kind",
     "SignedBy",
+    "SignerProof",
     "classify",
     "decrypt",
     "decrypt_cms",
@@ -65,21 +59,6 @@ __all__ = [
     "verify",
     "verify_cms",
 ]
-
-_PKCS7_MIME: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
-_PKCS7_SIGNATURE: Final = frozenset(
-    {"application/pkcs7-signature", "application/x-pkcs7-signature"}
-)
-_PEEK_OCTETS: Final = 256
-
-
-class Kind(StrEnum):
-    """What an entity claims to be."""
-
-    ENCRYPTED = "encrypted"
-    SIGNED = "signed"
-    OTHER_CMS = "other-cms"
-    PLAIN = "plain"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +81,24 @@ class Decrypted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignerProof:
+    """Proof that one signer signed, and what that signer stated beside the content.
+
+    Attributes:
+        signed_at: When the signer says that it was; a claim.
+        capabilities: What the signer can read, as `crypto.capabilities`; None if nothing is said.
+        recipients: For whom the signer wrote; None if nothing is said.
+    """
+
+    certificate: Certificate
+    chain: ValidatedChain = field(repr=False)
+    signed_at: datetime | None
+    algorithm: SignatureScheme
+    capabilities: tuple[str, ...] | None = field(default=None, repr=False)
+    recipients: tuple[ListedRecipient, ...] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignedBy:
     """Proof that an entity was signed by somebody we trust. Exists only if the signature held.
 
@@ -111,6 +108,8 @@ class SignedBy:
         chain: What convinced us of it.
         signed_at: When the signer says that it was; a claim.
         others: Further signers; all of them hold, else there is no proof.
+        signers: Every signer, with what each stated. One cannot speak for another: anybody may
+            add a signature of their own to a letter.
         findings: Kebab-case remarks.
     """
 
@@ -120,40 +119,8 @@ class SignedBy:
     signed_at: datetime | None
     algorithm: SignatureScheme
     others: tuple[ValidatedChain, ...] = field(default=(), repr=False)
+    signers: tuple[SignerProof, ...] = field(default=(), repr=False)
     findings: tuple[str, ...] = ()
-
-
-def classify(entity: bytes) -> Kind:
-    """Say what an entity claims to be, from its header and the first octets of its body.
-
-    For CMS the content type inside decides; the `smime-type` parameter is spelt in many ways and
-    only serves when the body is unreadable.
-    """
-    return _kind(read_entity(entity))
-
-
-def _kind(header: Entity) -> Kind:
-    if header.is_ambiguous:
-        return Kind.PLAIN
-    if header.media_type == "multipart/signed":
-        protocol = header.parameters.get("protocol", "").lower()
-        return Kind.SIGNED if protocol in _PKCS7_SIGNATURE else Kind.PLAIN
-    if header.media_type not in _PKCS7_MIME:
-        return Kind.PLAIN
-    try:
-        content_type = cms.read_content_type(header.decoded_body(first=_PEEK_OCTETS))
-    except CmsSyntaxError:
-        return _kind_by_parameter(header)
-    if content_type in {ENVELOPED_DATA, AUTH_ENVELOPED_DATA}:
-        return Kind.ENCRYPTED
-    return Kind.SIGNED if content_type == SIGNED_DATA else Kind.OTHER_CMS
-
-
-def _kind_by_parameter(header: Entity) -> Kind:
-    smime_type = header.parameters.get("smime-type", "").lower()
-    if "enveloped" in smime_type:
-        return Kind.ENCRYPTED
-    return Kind.SIGNED if smime_type == "signed-data" else Kind.OTHER_CMS
 
 
 # --- Signing ---------------------------------------------------------------------------------
@@ -166,6 +133,7 @@ def sign(
     at: datetime,
     chain: Sequence[Certificate] = (),
     certificate: Certificate | None = None,
+    attributes: Sequence[bytes] = (),
 ) -> bytes:
     """Return a multipart/signed entity around *entity*.
 
@@ -175,13 +143,16 @@ def sign(
         at: The signing time to state, and the instant at which the certificate must be valid.
         chain: Intermediates to send along.
         certificate: Which one to sign with; by default the first that may.
+        attributes: Further signed attributes, such as a `crypto.recipient_list`.
 
     Raises:
         KeyUnavailableError: No certificate of *keys* may sign mail at *at*.
     """
     signer = certificate or signing_certificate(keys, at=at)
     content = canonical(entity)
-    signature = signed_data.build(content, certificate=signer, keys=keys, at=at, chain=chain)
+    signature = signed_data.build(
+        content, certificate=signer, keys=keys, at=at, chain=chain, more=attributes
+    )
     micalg = MICALG[digest_of(signed_data.scheme_for(signer))]
     before, after = layout.clear_signed(signature, micalg=micalg)
     return b"".join((before, content, after))
@@ -241,7 +212,7 @@ def decrypt(entity: bytes, *, keys: KeyHolder, only_authenticated: bool = False)
         DecryptionError: It cannot be decrypted; nobody may learn why.
     """
     header = read_entity(entity)
-    if _kind(header) is not Kind.ENCRYPTED:
+    if kind_of(header) is not Kind.ENCRYPTED:
         raise NotEncryptedError
     return decrypt_cms(header.decoded_body(), keys=keys, only_authenticated=only_authenticated)
 
@@ -291,13 +262,13 @@ def verify(
         CmsSyntaxError: The structure is unreadable.
         SignatureError: It claims to be signed, but octets or form are wrong.
         UntrustedError: The octets match, but a signer does not chain to *store* for this use.
-        IndeterminateError: The octets match, but a signer's status cannot be told; or its
-            certificate is not at hand, in which case `content` is None.
+        IndeterminateError: The digest matches, but a signer's status cannot be told; or its
+            certificate is not at hand, in which case `signer` is None.
     """
     header = read_entity(entity)
     if header.is_ambiguous and "sign" in header.media_type:
         raise SignatureError("header-ambiguous")
-    if _kind(header) is not Kind.SIGNED:
+    if kind_of(header) is not Kind.SIGNED:
         raise NotSignedError
     findings: tuple[str, ...] = ()
     content = None
@@ -305,7 +276,9 @@ def verify(
     if header.media_type == "multipart/signed":
         parts = split_signed(header)
         content, signature = parts.content, parts.signature
-        if signature.media_type not in _PKCS7_SIGNATURE or signature.is_ambiguous:
+        if not is_signature(signature):
+            if not header.parameters.get("protocol"):
+                raise NotSignedError  # a multipart/signed that is none of S/MIME's
             raise SignatureError("signature-part")
         findings = ("preamble-ignored",) if parts.has_preamble else ()
     return _verify(
@@ -358,23 +331,20 @@ def _verify(
     included, unreadable = _read_certificates(signed.certificates)
     candidates = (*included, *intermediates, *store.intermediates)
     matched = signed_data.content_of(signed, content=content)
-    signers = signed_data.verify(
-        signed, digest=digest or signed_data.digests(matched), candidates=candidates
-    )
-    chains: list[ValidatedChain] = []
-    for signer in signers:
-        try:
-            chain = validate(
-                signer.certificate,
-                intermediates=(*included, *intermediates),
-                store=store,
-                profile=profile,
-                at=at,
-            )
-        except (UntrustedError, IndeterminateError) as error:
-            error.content, error.signer = matched, signer.certificate
-            raise
-        chains.append(chain)
+    try:
+        signers = signed_data.verify(
+            signed, digest=digest or signed_data.digests(matched), candidates=candidates
+        )
+        chains = _validate_all(
+            [each.certificate for each in signers],
+            intermediates=(*included, *intermediates),
+            store=store,
+            profile=profile,
+            at=at,
+        )
+    except (UntrustedError, IndeterminateError) as error:
+        error.content = matched
+        raise
     remarks: Iterable[str] = (
         *findings,
         *(("certificate-unreadable",) if unreadable else ()),
@@ -389,7 +359,48 @@ def _verify(
         signed_at=signers[0].signed_at,
         algorithm=signers[0].algorithm,
         others=tuple(chains[1:]),
+        signers=tuple(map(_proof, signers, chains)),
         findings=tuple(dict.fromkeys(remarks)),
+    )
+
+
+def _validate_all(
+    certificates: Sequence[Certificate],
+    *,
+    intermediates: Sequence[Certificate],
+    store: TrustStore,
+    profile: Profile,
+    at: datetime,
+) -> list[ValidatedChain]:
+    """Prove that every signer is trusted; one who is not counts before one who cannot be judged."""
+    chains: list[ValidatedChain] = []
+    unclear: IndeterminateError | None = None
+    for certificate in certificates:
+        try:
+            chains.append(
+                validate(
+                    certificate, intermediates=intermediates, store=store, profile=profile, at=at
+                )
+            )
+        except UntrustedError as error:
+            error.signer = certificate
+            raise
+        except IndeterminateError as error:
+            error.signer = certificate
+            unclear = unclear or error
+    if unclear is not None:
+        raise unclear
+    return chains
+
+
+def _proof(signer: signed_data.Signer, chain: ValidatedChain) -> SignerProof:
+    return SignerProof(
+        certificate=signer.certificate,
+        chain=chain,
+        signed_at=signer.signed_at,
+        algorithm=signer.algorithm,
+        capabilities=find_capabilities(signer.attributes),
+        recipients=find_recipient_list(signer.attributes),
     )
 
 

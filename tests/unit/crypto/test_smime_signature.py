@@ -434,7 +434,8 @@ def test_a_signer_whose_certificate_is_not_at_hand_is_not_judged() -> None:
         verify(forging.multipart(ENTITY, cms))
 
     assert refusal.value.reason == "signer-certificate-missing"
-    assert refusal.value.content is None
+    assert refusal.value.content == ENTITY
+    assert refusal.value.signer is None
 
 
 def test_a_certificate_at_hand_serves_a_letter_without_one() -> None:
