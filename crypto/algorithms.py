@@ -75,7 +75,6 @@ AES128_WRAP: Final = "2.16.840.1.101.3.4.1.5"
 AES192_WRAP: Final = "2.16.840.1.101.3.4.1.25"
 AES256_WRAP: Final = "2.16.840.1.101.3.4.1.45"
 KEM_RECIPIENT: Final = "1.2.840.113549.1.9.16.13.3"
-ML_KEM_512: Final = "2.16.840.1.101.3.4.4.1"
 ML_KEM_768: Final = "2.16.840.1.101.3.4.4.2"
 ML_KEM_1024: Final = "2.16.840.1.101.3.4.4.3"
 HKDF_SHA256: Final = "1.2.840.113549.1.9.16.3.28"
@@ -166,6 +165,7 @@ class KeyTransport(StrEnum):
     OAEP_SHA384 = "rsa-oaep-sha384"
     OAEP_SHA512 = "rsa-oaep-sha512"
     OAEP_SHA1 = "rsa-oaep-sha1"  # legacy: read only
+    OAEP_SHA256_MGF1_SHA1 = "rsa-oaep-sha256-mgf1-sha1"  # legacy: what Java means by SHA-256
     PKCS1 = "rsa-pkcs1"  # legacy: read, and written only when the caller insists
 
 
@@ -261,7 +261,10 @@ KEY_AGREEMENTS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encapsulation:
-    """A key-encapsulation mechanism."""
+    """A key-encapsulation mechanism.
+
+    ML-KEM-512 is not among them: national advice asks for category 3 at least.
+    """
 
     oid: str
     name: str
@@ -271,9 +274,6 @@ class Encapsulation:
 ENCAPSULATIONS: Final = {
     each.oid: each
     for each in (
-        # The least of the three is read when a key holder has such a key; ours makes none, and
-        # national advice asks for category 3 at least.
-        Encapsulation(oid=ML_KEM_512, name="ml-kem-512", ciphertext_octets=768),
         Encapsulation(oid=ML_KEM_768, name="ml-kem-768", ciphertext_octets=1088),
         Encapsulation(oid=ML_KEM_1024, name="ml-kem-1024", ciphertext_octets=1568),
     )

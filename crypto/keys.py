@@ -6,12 +6,13 @@ Errors
     `DecryptionError` when a content key cannot be recovered, whatever the cause.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mlkem, padding, rsa, x25519
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from crypto.algorithms import MIN_RSA_BITS, KeyTransport, SignatureScheme, digest_of, hash_of
@@ -30,8 +31,11 @@ PrivateKey = (
     | ec.EllipticCurvePrivateKey
     | ed25519.Ed25519PrivateKey
     | x25519.X25519PrivateKey
+    | mlkem.MLKEM768PrivateKey
+    | mlkem.MLKEM1024PrivateKey
 )
-_CURVES: Final = ("secp256r1", "secp384r1")
+_CURVES: Final = ("secp256r1", "secp384r1", "secp521r1")
+_ML_KEM: Final = (mlkem.MLKEM768PrivateKey, mlkem.MLKEM1024PrivateKey)
 _PKCS1_SCHEMES: Final = (
     SignatureScheme.RSA_SHA256,
     SignatureScheme.RSA_SHA384,
@@ -98,7 +102,7 @@ class SoftwareKeyHolder:
             raise DecryptionError from None
 
     def agree(self, certificate: Certificate, peer_public: bytes) -> bytes:
-        """Return the shared secret with the peer's raw public key."""
+        """Return the shared secret with the peer's raw public key, or inside its ciphertext."""
         key = self._key(certificate)
         try:
             if isinstance(key, ec.EllipticCurvePrivateKey):
@@ -106,6 +110,8 @@ class SoftwareKeyHolder:
                 return key.exchange(ec.ECDH(), peer)
             if isinstance(key, x25519.X25519PrivateKey):
                 return key.exchange(x25519.X25519PublicKey.from_public_bytes(peer_public))
+            if isinstance(key, _ML_KEM):
+                return key.decapsulate(peer_public)
         except ValueError:
             raise DecryptionError from None
         raise DecryptionError
@@ -118,28 +124,36 @@ class SoftwareKeyHolder:
 
 
 def transport_padding(scheme: KeyTransport) -> padding.AsymmetricPadding:
-    """Return the RSA padding that *scheme* stands for; MGF1 uses the same hash, no label."""
+    """Return the RSA padding that *scheme* stands for; no label."""
     if scheme is KeyTransport.PKCS1:
         return padding.PKCS1v15()
+    if scheme is KeyTransport.OAEP_SHA256_MGF1_SHA1:
+        mask = _OAEP_HASHES[KeyTransport.OAEP_SHA1]
+        return padding.OAEP(mgf=padding.MGF1(mask), algorithm=hashes.SHA256(), label=None)
     digest = _OAEP_HASHES[scheme]
     return padding.OAEP(mgf=padding.MGF1(digest), algorithm=digest, label=None)
 
 
+_GENERATORS: Final[dict[str, Callable[[], PrivateKey]]] = {
+    "p256": partial(ec.generate_private_key, ec.SECP256R1()),
+    "p384": partial(ec.generate_private_key, ec.SECP384R1()),
+    "p521": partial(ec.generate_private_key, ec.SECP521R1()),
+    "rsa2048": partial(rsa.generate_private_key, 65537, 2048),
+    "rsa3072": partial(rsa.generate_private_key, 65537, 3072),
+    "rsa4096": partial(rsa.generate_private_key, 65537, 4096),
+    "ed25519": ed25519.Ed25519PrivateKey.generate,
+    "x25519": x25519.X25519PrivateKey.generate,
+    "mlkem768": mlkem.MLKEM768PrivateKey.generate,
+    "mlkem1024": mlkem.MLKEM1024PrivateKey.generate,
+}
+
+
 def generate_private_key(kind: str) -> PrivateKey:
-    """Make a key: `p256`, `p384`, `rsa2048`, `rsa3072`, `rsa4096`, `ed25519` or `x25519`."""
-    match kind:
-        case "p256":
-            return ec.generate_private_key(ec.SECP256R1())
-        case "p384":
-            return ec.generate_private_key(ec.SECP384R1())
-        case "rsa2048" | "rsa3072" | "rsa4096":
-            return rsa.generate_private_key(65537, int(kind.removeprefix("rsa")))
-        case "ed25519":
-            return ed25519.Ed25519PrivateKey.generate()
-        case "x25519":
-            return x25519.X25519PrivateKey.generate()
-        case _:
-            raise UnsupportedAlgorithmError(kind)
+    """Make a key of a kind such as `p256`, `rsa3072`, `x25519` or `mlkem768`."""
+    make = _GENERATORS.get(kind)
+    if make is None:
+        raise UnsupportedAlgorithmError(kind)
+    return make()
 
 
 def private_key_pem(key: PrivateKey, *, password: bytes | None = None) -> str:
@@ -232,6 +246,8 @@ def _accepted(key: object) -> PrivateKey:
         case ec.EllipticCurvePrivateKey() if key.curve.name in _CURVES:
             return key
         case ed25519.Ed25519PrivateKey() | x25519.X25519PrivateKey():
+            return key
+        case mlkem.MLKEM768PrivateKey() | mlkem.MLKEM1024PrivateKey():
             return key
         case _:
             raise KeySyntaxError("unsupported-key")

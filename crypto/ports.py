@@ -31,4 +31,8 @@ class KeyHolder(Protocol):
         """
 
     def agree(self, certificate: Certificate, peer_public: bytes) -> bytes:
-        """Return the shared secret with a peer's public point or X25519 key, raw as in CMS."""
+        """Return the shared secret with the peer, or raise `DecryptionError`.
+
+        *peer_public* is what the peer contributed, raw as in CMS: a public point, an X25519 key,
+        or a ciphertext of ML-KEM, which is then decapsulated. The certificate's key tells which.
+        """
