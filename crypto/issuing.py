@@ -19,7 +19,7 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mlkem, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -333,13 +333,15 @@ def _with_names(
 
 def _key_usage(profile: CertificateProfile, key: PrivateKey) -> x509.KeyUsage:
     is_rsa = isinstance(key, rsa.RSAPrivateKey)
+    # RFC 9935, 5: an ML-KEM key enciphers keys and does nothing else.
+    is_wrapping = is_rsa or isinstance(key, mlkem.MLKEM768PrivateKey | mlkem.MLKEM1024PrivateKey)
     match profile:
         case CertificateProfile.SERVER:
             return _usage(digital_signature=True, key_encipherment=is_rsa)
         case CertificateProfile.SIGNATURE:
             return _usage(digital_signature=True, content_commitment=True)
         case CertificateProfile.CONFIDENTIALITY:
-            return _usage(key_encipherment=is_rsa, key_agreement=not is_rsa)
+            return _usage(key_encipherment=is_wrapping, key_agreement=not is_wrapping)
         case CertificateProfile.CLIENT:
             return _usage(digital_signature=True)
         case CertificateProfile.PERSON_SIGNATURE:

@@ -27,7 +27,13 @@ from crypto.canonical import canonical
 from crypto.capabilities import find_capabilities
 from crypto.certificates import EMAIL_PROTECTION, Certificate, parse_certificate
 from crypto.entity import read_entity, split_signed, wrap_base64
-from crypto.enveloped_data import EnvelopeProfile, profile_for
+from crypto.enveloped_data import (
+    EnvelopeProfile,
+    RecipientPlan,
+    content_profile,
+    plan_recipients,
+    profile_for,
+)
 from crypto.errors import (
     CertificateSyntaxError,
     DecryptionError,
@@ -47,6 +53,7 @@ __all__ = [
     "Decrypted",
     "EnvelopeProfile",
     "Kind",
+    "RecipientPlan",
     "SignedBy",
     "SignerProof",
     "classify",
@@ -177,23 +184,28 @@ def signing_certificate(keys: KeyHolder, *, at: datetime) -> Certificate:
 def encrypt(
     entity: bytes,
     *,
-    recipients: Sequence[Certificate],
+    recipients: Sequence[Certificate | RecipientPlan],
     profile: EnvelopeProfile | None = None,
 ) -> bytes:
     """Return an application/pkcs7-mime entity that only *recipients* can open.
 
+    The content cipher is the strongest that all can read; keys are managed for each apart.
+
     Args:
         entity: What to encrypt, signed beforehand.
-        recipients: One certificate for each who may read; validated by the caller.
-        profile: By default MODERN if all recipients announce it, else COMPATIBLE.
+        recipients: One certificate for each who may read, validated by the caller; a plan for
+            those of whom more is known than their certificate says.
+        profile: For plain certificates; by default what each announces.
 
     Raises:
         KeyUnavailableError: No recipient, too many, or a certificate that is not for encryption.
         UnsupportedAlgorithmError: A recipient's key is of a kind or size that we do not use.
     """
-    chosen = profile or profile_for(recipients)
-    sealed = enveloped_data.build(entity, recipients=recipients, profile=chosen)
-    header = layout.enveloped_header(is_authenticated=chosen is EnvelopeProfile.MODERN)
+    plans = plan_recipients(recipients, profile=profile)
+    sealed = enveloped_data.build(entity, recipients=plans)
+    header = layout.enveloped_header(
+        is_authenticated=content_profile(plans) is EnvelopeProfile.MODERN
+    )
     return header + wrap_base64(sealed)
 
 
