@@ -1,6 +1,7 @@
 """Who acts: a person or software with an account, another operator, or the server itself."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -20,13 +21,15 @@ class AccountPrincipal:
         account_id: Our identifier of the account.
         name: The name it logs in with.
         rights: Mailbox address (normalised key) to the rights held on it.
-        means: How it proved who it is: `password`, `token`, `certificate`.
+        means: How it proved who it is: `password`, `token`, `certificate`, `identity-provider`.
+        until: When it has to prove that again; `None` for never.
     """
 
     account_id: str
     name: str
     rights: dict[str, frozenset[Right]]
     means: str
+    until: datetime | None = None
 
     def has_right(self, address_key: str, right: Right) -> bool:
         """Tell whether this account holds *right* on the mailbox of that address."""

@@ -1,12 +1,18 @@
 """Accounts and their credentials: password hashes and digests of tokens, never the secrets."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from mss.store.tables import account, account_token
+
+_ENSURE = {
+    name: insert_for(account).on_conflict_do_nothing(index_elements=["identity"])
+    for name, insert_for in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,17 +35,25 @@ class Account:
 
 def insert_account(connection: Connection, new: Account) -> None:
     """Add an account."""
-    connection.execute(
-        insert(account).values(
-            id=new.id,
-            name=new.name,
-            password_hash=new.password_hash,
-            identity=new.identity,
-            certificate_name=new.certificate_name,
-            created_at=new.created_at,
-            closed_at=new.closed_at,
-        )
+    connection.execute(insert(account).values(asdict(new)))
+
+
+def ensure_account(connection: Connection, new: Account) -> tuple[Account, bool]:
+    """Add the account of an identity unless it has one; return it, and whether it is new."""
+    added = connection.execute(_ENSURE[connection.dialect.name], asdict(new))
+    found = connection.execute(select(account).where(account.c.identity == new.identity)).one()
+    return _account(found), added.rowcount > 0
+
+
+def is_taken(connection: Connection, new: Account) -> bool:
+    """Tell whether an account has this name, this identity or this certificate."""
+    wanted = or_(
+        account.c.name == new.name,
+        # A comparison with NULL is never true, so what the new account lacks matches nobody.
+        account.c.identity.in_([new.identity]),
+        account.c.certificate_name.in_([new.certificate_name]),
     )
+    return connection.execute(select(account.c.id).where(wanted)).first() is not None
 
 
 def find_account(connection: Connection, name: str) -> Account | None:

@@ -139,6 +139,18 @@ def rights_of(connection: Connection, account_id: str) -> dict[str, frozenset[Ri
     return {key: frozenset(held) for key, held in rights.items()}
 
 
+def rights_of_holder(connection: Connection, rpps: str) -> dict[str, frozenset[Right]]:
+    """Map the personal mailboxes of a professional to what their holder may do: everything."""
+    rows = connection.execute(
+        select(mailbox.c.address_key).where(
+            mailbox.c.rpps == rpps,
+            mailbox.c.kind == MailboxKind.PER.value,
+            mailbox.c.closed_at.is_(None),
+        )
+    )
+    return {row.address_key: frozenset(Right) for row in rows}
+
+
 def count_messages(connection: Connection, mailbox_id: str) -> tuple[int, int]:
     """Count (messages, unread ones of the inbox) in a mailbox."""
     unread = case((and_(deposit.c.folder == Folder.INBOX.value, ~deposit.c.seen), 1), else_=0)

@@ -87,7 +87,7 @@ mailbox = Table(
     Column("address_key", String(254), nullable=False, unique=True),
     Column("kind", String(16), nullable=False),
     Column("display_name", Text, nullable=False),
-    Column("rpps", String(11)),
+    Column("rpps", String(11), index=True),
     Column("finess", String(9)),
     Column("opened_at", Instant, nullable=False),
     Column("closed_at", Instant),

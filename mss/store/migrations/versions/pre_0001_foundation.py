@@ -58,6 +58,7 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mailbox")),
         sa.UniqueConstraint("address_key", name=op.f("uq_mailbox_address_key")),
     )
+    op.create_index(op.f("ix_mailbox_rpps"), "mailbox", ["rpps"], unique=False)
     op.create_table(
         "message",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -557,6 +558,7 @@ def downgrade() -> None:  # noqa: PLR0915 -- the same, backwards
     op.drop_index(op.f("ix_message_blob_ref"), table_name="message")
     op.drop_index("ix_message_actor_accepted_at", table_name="message")
     op.drop_table("message")
+    op.drop_index(op.f("ix_mailbox_rpps"), table_name="mailbox")
     op.drop_table("mailbox")
     op.drop_index(op.f("ix_audit_name"), table_name="audit")
     op.drop_index(op.f("ix_audit_at"), table_name="audit")
