@@ -17,8 +17,8 @@ from typing import Final
 
 from crypto import cms
 from crypto.algorithms import AUTH_ENVELOPED_DATA, COMPRESSED_DATA, ENVELOPED_DATA, SIGNED_DATA
-from crypto.entity import Entity, read_entity
-from crypto.errors import CmsSyntaxError
+from crypto.entity import Entity, read_entity, split_signed
+from crypto.errors import CmsSyntaxError, SignatureError
 
 PKCS7_MIME: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 PKCS7_SIGNATURE: Final = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
@@ -54,9 +54,7 @@ def kind_of(header: Entity) -> Kind:
     if header.is_ambiguous:
         return Kind.PLAIN
     if header.media_type == "multipart/signed":
-        # Without a protocol the signature part itself says what it is (see `is_signature`).
-        protocol = header.parameters.get("protocol", "").lower()
-        return Kind.SIGNED if protocol in PKCS7_SIGNATURE or not protocol else Kind.PLAIN
+        return _kind_of_multipart(header)
     if header.media_type in PKCS7_MIME:
         return _kind_inside(header) or _kind_by_parameter(header)
     if header.media_type == OCTETS and header.file_name.endswith((".p7m", ".p7z")):
@@ -79,6 +77,16 @@ def is_enveloped_without_tag(header: Entity) -> bool:
     except CmsSyntaxError:
         return True  # in doubt the stricter rules apply
     return content_type != AUTH_ENVELOPED_DATA
+
+
+def _kind_of_multipart(header: Entity) -> Kind:
+    protocol = header.parameters.get("protocol", "").lower()
+    if protocol:
+        return Kind.SIGNED if protocol in PKCS7_SIGNATURE else Kind.PLAIN
+    try:
+        return Kind.SIGNED if is_signature(split_signed(header).signature) else Kind.PLAIN
+    except SignatureError:
+        return Kind.PLAIN
 
 
 def _kind_inside(header: Entity) -> Kind | None:

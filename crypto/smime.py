@@ -289,8 +289,6 @@ def verify(
         parts = split_signed(header)
         content, signature = parts.content, parts.signature
         if not is_signature(signature):
-            if not header.parameters.get("protocol"):
-                raise NotSignedError  # a multipart/signed that is none of S/MIME's
             raise SignatureError("signature-part")
         findings = ("preamble-ignored",) if parts.has_preamble else ()
     return _verify(

@@ -5,6 +5,10 @@ import pytest
 from crypto.entity import read_entity
 from crypto.kinds import Kind, classify, is_enveloped_without_tag, is_signature
 
+WITHOUT_PROTOCOL = (
+    b"Content-Type: multipart/signed; boundary=x\r\n\r\n--x\r\n\r\na\r\n--x\r\n"
+    b"Content-Type: %s\r\n\r\nb\r\n--x--\r\n"
+)
 PKCS7 = b"Content-Type: application/pkcs7-mime; smime-type=%s\r\n\r\n%s"
 
 
@@ -29,7 +33,9 @@ PKCS7 = b"Content-Type: application/pkcs7-mime; smime-type=%s\r\n\r\n%s"
             Kind.COMPRESSED,
         ),
         (PKCS7 % (b"x", bytes.fromhex("308006032a0304")), Kind.OTHER_CMS),
-        (b"Content-Type: multipart/signed; boundary=x\r\n\r\n", Kind.SIGNED),
+        (b"Content-Type: multipart/signed; boundary=x\r\n\r\n", Kind.PLAIN),
+        (WITHOUT_PROTOCOL % b"application/pkcs7-signature", Kind.SIGNED),
+        (WITHOUT_PROTOCOL % b"application/pgp-signature", Kind.PLAIN),
         (b"Content-Type: application/octet-stream; name=a.p7m\r\n\r\nrubbish", Kind.PLAIN),
         (
             b"Content-Type: application/octet-stream; name=a.P7M\r\n\r\n"
