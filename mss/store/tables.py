@@ -266,6 +266,17 @@ patient_letter = Table(
     Index("ix_patient_letter_pair", "mailbox_key", "patient_key"),
 )
 
+correspondent = Table(
+    "correspondent",
+    metadata,
+    Column("address_key", String(254), primary_key=True),
+    Column("signer_fingerprint", String(64), nullable=False),
+    Column("signer_subject", Text, nullable=False),
+    Column("capabilities", Text, nullable=False),
+    Column("signed_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+)
+
 trust_list = Table(
     "trust_list",
     metadata,

@@ -122,6 +122,16 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         "ix_patient_letter_pair", "patient_letter", ["mailbox_key", "patient_key"], unique=False
     )
     op.create_table(
+        "correspondent",
+        sa.Column("address_key", sa.String(length=254), nullable=False),
+        sa.Column("signer_fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("signer_subject", sa.Text(), nullable=False),
+        sa.Column("capabilities", sa.Text(), nullable=False),
+        sa.Column("signed_at", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("address_key", name=op.f("pk_correspondent")),
+    )
+    op.create_table(
         "trust_list",
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("generated_at", sa.BigInteger(), nullable=False),
@@ -552,6 +562,7 @@ def downgrade() -> None:  # noqa: PLR0915 -- the same, backwards
     op.drop_index(op.f("ix_quarantine_blob_ref"), table_name="quarantine")
     op.drop_table("quarantine")
     op.drop_table("trust_list")
+    op.drop_table("correspondent")
     op.drop_index(op.f("ix_message_sender_key"), table_name="message")
     op.drop_index(op.f("ix_message_internet_message_id"), table_name="message")
     op.drop_index(op.f("ix_message_envelope_id"), table_name="message")
