@@ -15,7 +15,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -230,6 +230,41 @@ class ProtectionSettings(Section):
         description="A message whose octets do not match its signature: refuse it (its operator "
         "tells the sender), or deposit it marked.",
     )
+    malleable_content: Literal["refuse", "deposit"] = Field(
+        default="refuse",
+        description="A message encrypted with a cipher that does not authenticate (CBC), without a "
+        "signature inside that holds: refuse it as one that cannot be decrypted, or deposit it "
+        "marked. Either way the other side cannot tell whether it was decrypted.",
+    )
+    unlisted_recipient: Literal["mark", "refuse"] = Field(
+        default="mark",
+        description="A message whose signer lists its recipients, and ours is not among them: it "
+        "was passed on by somebody else. Deposit it marked, never as valid; or refuse it.",
+    )
+    profiles: dict[str, Literal["modern", "compatible", "legacy"]] = Field(
+        default_factory=dict,
+        description="How to encrypt for a domain or an address, where it must not be found out: "
+        "`modern` (AES-256-GCM), `compatible` (AES-256-CBC inside which the letter is signed), "
+        "`legacy` (the same, with RSA PKCS #1 v1.5; for single addresses only). From a domain set "
+        "to `modern`, content that is not authenticated is not accepted either.",
+    )
+    triple_wrap: tuple[str, ...] = Field(
+        default=(),
+        description="Domains for which an encrypted letter is signed a second time, outside.",
+    )
+
+    @field_validator("profiles")
+    @classmethod
+    def _legacy_is_for_one(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, profile in value.items():
+            if profile == "legacy" and "@" not in name:
+                raise ValueError(f"legacy is for single addresses, and {name!r} is a domain")
+        return {name.lower(): profile for name, profile in value.items()}
+
+    @field_validator("triple_wrap")
+    @classmethod
+    def _domains_in_lower_case(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name.lower() for name in value)
 
 
 class QueueSettings(Section):
