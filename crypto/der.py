@@ -13,7 +13,7 @@ Sources
     ITU-T X.690 (02/2021), 8.1 (structure of an encoding) and 11.6 (order of a SET OF).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -23,6 +23,7 @@ from crypto.errors import CryptoError
 
 MAX_DEPTH: Final = 20  # the issuer name in a signing-certificate-v2 attribute is at 17
 MAX_ELEMENTS: Final = 262_144
+MAX_STRING_DEPTH: Final = 4  # strings in pieces that are in pieces themselves; nobody needs two
 
 BOOLEAN: Final = 0x01
 INTEGER: Final = 0x02
@@ -149,6 +150,31 @@ def _read(source: _Source, at: int, limit: int, depth: int) -> Element:
     return Element(source, tag, at, body, end, end, depth, None)
 
 
+class ElementHeader(NamedTuple):
+    """Where an element begins; `length` is None if it is indefinite, `body` is an offset."""
+
+    tag: int
+    length: int | None
+    body: int
+
+
+def parse_header(octets: bytes, at: int) -> ElementHeader:
+    """Read identifier and length at *at*; the content need not be there."""
+    body = at + 2
+    if body > len(octets):
+        raise DerSyntaxError("truncated")
+    tag, length = octets[at], octets[at + 1]
+    if tag & 0x1F == 0x1F:
+        raise DerSyntaxError("high-tag-number")
+    if length == 0x80:
+        if not tag & CONSTRUCTED:
+            raise DerSyntaxError("indefinite-primitive")
+        return ElementHeader(tag, None, body)
+    if length > 0x80:
+        body, length = _long_length(octets, at, len(octets), length & 0x7F)
+    return ElementHeader(tag, length, body)
+
+
 def _long_length(octets: bytes, at: int, limit: int, size: int) -> tuple[int, int]:
     body = at + 2 + size
     if size > 8 or body > limit:
@@ -218,6 +244,8 @@ def read_integer(element: Element) -> int:
     content = expect(element, INTEGER).content
     if not 1 <= len(content) <= 64:
         raise DerSyntaxError("integer")
+    if len(content) > 1 and content[0] in {0, 0xFF} and content[0] >> 7 == content[1] >> 7:
+        raise DerSyntaxError("integer")  # X.690, 8.3.2: the shortest form, in BER too
     return int.from_bytes(content, "big", signed=True)
 
 
@@ -247,9 +275,19 @@ def read_octets(element: Element, *, tag: int = OCTET_STRING) -> bytes:
     """Return an OCTET STRING, whole or in pieces; *tag* is its primitive identifier."""
     if element.tag == tag:
         return element.content
+    return b"".join(_pieces(element, tag, 1))
+
+
+def _pieces(element: Element, tag: int, depth: int) -> Iterator[bytes]:
     if element.tag != tag | CONSTRUCTED:
         raise DerSyntaxError("unexpected-tag")
-    return b"".join(read_octets(piece) for piece in element.children())
+    if depth > MAX_STRING_DEPTH:
+        raise DerSyntaxError("too-deep")
+    for piece in element.children():
+        if piece.tag == OCTET_STRING:
+            yield piece.content
+        else:
+            yield from _pieces(piece, OCTET_STRING, depth + 1)
 
 
 def read_bits(element: Element) -> bytes:

@@ -76,21 +76,31 @@ class Entity:
         """The octets after the header."""
         return self.octets[self.body_at :]
 
-    def decoded_body(self, *, first: int | None = None) -> bytes:
-        """Return the body with its transfer encoding undone; only its *first* octets if asked.
+    @property
+    def coding(self) -> str:
+        """How the body is encoded: `base64`, `quoted-printable`, or empty if it is not.
 
         Base64 is recognised when the field that should announce it was lost on the way.
+        """
+        encoding = self.transfer_encoding
+        if encoding in {"base64", "quoted-printable"}:
+            return encoding
+        start = self.octets[self.body_at : self.body_at + 64].lstrip()
+        is_lost = encoding in {"", "7bit"} and start.startswith(_BASE64_OF_CMS)
+        return "base64" if is_lost else ""
+
+    def decoded_body(self, *, first: int | None = None) -> bytes:
+        """Return the body with its transfer encoding undone; only its *first* octets if asked.
 
         Raises:
             CmsSyntaxError: The base64 is damaged.
         """
         end = None if first is None else self.body_at + 4 * first
         body = self.octets[self.body_at : end]
-        encoding = self.transfer_encoding
-        if encoding == "quoted-printable":
+        coding = self.coding
+        if coding == "quoted-printable":
             return a2b_qp(body)
-        is_unannounced = encoding in {"", "7bit"} and body.lstrip().startswith(_BASE64_OF_CMS)
-        if encoding != "base64" and not is_unannounced:
+        if coding != "base64":
             return body
         if first is not None:
             body = body.translate(None, _NOT_BASE64)
