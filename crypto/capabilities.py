@@ -17,8 +17,8 @@ from typing import Final
 
 from crypto import algorithms, der
 from crypto.cms_parts import Attribute
-from crypto.enveloped_data import EnvelopeProfile
 from crypto.errors import CmsSyntaxError
+from crypto.recipient_info import EnvelopeProfile
 
 MAX_CAPABILITIES: Final = 64
 

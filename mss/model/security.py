@@ -13,6 +13,7 @@ class Verdict(StrEnum):
     """What a reader may rely on."""
 
     VALID = "valid"  # signed by whom we name, chain and binding hold
+    INVALID = "invalid"  # what was signed is not what arrived; kept only where the policy says so
     UNTRUSTED = "untrusted"  # the octets match the signature, but we do not know the signer
     INDETERMINATE = "indeterminate"  # the signer could not be judged (revocation unknown)
     NOT_SIGNED = "not-signed"  # nothing was signed; the transport was authenticated
@@ -24,6 +25,7 @@ class Binding(StrEnum):
     """How a signer is tied to the author's mailbox."""
 
     ADDRESS = "address"  # the certificate names the author's address
+    DOMAIN = "domain"  # the certificate names the author's whole domain
     DIRECTORY = "directory"  # the directory says that the mailbox belongs to the signing structure
     OPERATOR = "operator"  # the signing structure operates the author's domain (trust list)
     NONE = "none"
@@ -39,6 +41,23 @@ class SecurityFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityLayer:
+    """One signature or encryption around the content.
+
+    Attributes:
+        kind: `signed` or `encrypted`.
+        algorithm: The cipher or the signature scheme; `None` if the layer was not opened.
+        signer: Subject of the signing certificate, RFC 4514; `None` for an encrypted layer.
+        error: Code of the reason why the layer is not good; `None` if it is.
+    """
+
+    kind: str
+    algorithm: str | None
+    signer: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Security:
     """What was signed or encrypted, by whom, and what it was worth at receipt.
 
@@ -46,6 +65,7 @@ class Security:
         signer: For people: the signing person or structure; `None` when nothing was signed.
         signer_subject: Subject of the signing certificate, RFC 4514.
         content_algorithm: Algorithm of the encrypted layer, e.g. `aes-256-gcm`.
+        layers: Every layer that was taken off, outermost first.
         peer_subject: Subject of the certificate that the sending operator showed.
     """
 
@@ -61,3 +81,4 @@ class Security:
     binding: Binding = Binding.NONE
     peer_subject: str | None = None
     findings: tuple[SecurityFinding, ...] = ()
+    layers: tuple[SecurityLayer, ...] = ()
