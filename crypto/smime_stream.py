@@ -7,36 +7,29 @@ octets in order; see `crypto.flow` for putting a source together.
     smime_stream.sign_and_encrypt(source, sink, keys=…, recipients=[…], at=now)
 
     with smime_stream.open(source, keys=…, quarantine=…, trust=…) as letter:
-        letter.content, letter.signature
+        letter.report.judgement, letter.content
 
 Errors
-    Those of `crypto.smime`. `open` does not raise what the signature is worth but returns it,
-    since a letter is kept with its verdict; decryption that fails is raised, and leaves nothing.
+    Those of `crypto.smime`; `open` has none for content, like `crypto.layers`. A file that cannot
+    be read or written raises what it raises, and nothing is left in quarantine.
 Sources
     RFC 8551 (S/MIME 4.0); RFC 5083; CVE-2017-17689 (Efail): no plaintext before it was judged.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from crypto import smime, stream_read, stream_write
+from crypto import layers, smime, stream_read, stream_write
 from crypto.certificates import Certificate
 from crypto.enveloped_data import EnvelopeProfile
-from crypto.errors import (
-    CmsSyntaxError,
-    IndeterminateError,
-    NotEncryptedError,
-    NotSignedError,
-    SignatureError,
-    UnsupportedAlgorithmError,
-    UntrustedError,
-)
+from crypto.errors import CmsSyntaxError, CryptoError, IndeterminateError, UntrustedError
 from crypto.flow import Flow, ReadableFile, Span, WritableFile, of_file
+from crypto.kinds import Kind
 from crypto.ports import KeyHolder
+from crypto.recipient_info import RecipientPlan
 from crypto.smime import SignedBy
 from crypto.stream_read import DecryptedFile, Quarantine, QuarantineFile, decrypt, discard
 from crypto.stream_write import SignedForm
@@ -47,7 +40,6 @@ __all__ = [
     "OpenedFile",
     "Quarantine",
     "QuarantineFile",
-    "SignatureVerdict",
     "SignedFile",
     "SignedForm",
     "Trust",
@@ -58,17 +50,6 @@ __all__ = [
     "sign_and_encrypt",
     "verify",
 ]
-
-SignatureVerdict = (
-    SignedBy
-    | SignatureError
-    | UntrustedError
-    | IndeterminateError
-    | CmsSyntaxError
-    | UnsupportedAlgorithmError
-)
-"""What a signature is worth: a proof, or why there is none."""
-
 
 # --- Writing ---------------------------------------------------------------------------------
 
@@ -102,7 +83,7 @@ def encrypt(
     source: Flow | ReadableFile,
     sink: WritableFile,
     *,
-    recipients: Sequence[Certificate],
+    recipients: Sequence[Certificate | RecipientPlan],
     profile: EnvelopeProfile | None = None,
 ) -> None:
     """Write an encrypted entity around *source*; as `crypto.smime.encrypt`."""
@@ -116,7 +97,7 @@ def sign_and_encrypt(
     sink: WritableFile,
     *,
     keys: KeyHolder,
-    recipients: Sequence[Certificate],
+    recipients: Sequence[Certificate | RecipientPlan],
     at: datetime,
     profile: EnvelopeProfile | None = None,
     chain: Sequence[Certificate] = (),
@@ -212,19 +193,18 @@ def _prove(detached: stream_read.Detached, trust: Trust) -> SignedBy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedFile:
-    """A letter as it was inside, in a file, after its encryption and signature were judged.
+    """A letter without its layers, after all of them were judged.
 
     Attributes:
-        decrypted: What is known of the encryption; None if there was none.
-        entity: The entity inside the encryption, signature and all; the source if not encrypted.
-        content: What was signed when the octets match, whoever the signer is; else the entity.
-        signature: What the signature is worth; None if nothing claims to be signed or nobody asked.
+        report: The layers and the verdict, as from `crypto.layers.unwrap`, but with empty octets
+            wherever there is content.
+        content: The innermost entity; None if it must not be shown. It may lie in the source.
+        evidence: The innermost signed entity, its signature included.
     """
 
-    decrypted: DecryptedFile | None
-    entity: Span = field(repr=False)
-    content: Span = field(repr=False)
-    signature: SignatureVerdict | None
+    report: layers.Unwrapped
+    content: Span | None = field(repr=False)
+    evidence: Span | None = field(repr=False)
     files: tuple[QuarantineFile, ...] = field(repr=False)
 
     def close(self) -> None:
@@ -249,58 +229,95 @@ def open(  # noqa: A001 -- read as smime_stream.open
     *,
     keys: KeyHolder,
     quarantine: Quarantine,
-    trust: Trust | None = None,
+    trust: Trust,
     only_authenticated: bool = False,
 ) -> OpenedFile:
-    """Take encryption off an entity if it is encrypted, and judge the signature inside.
+    """Take off every layer of an entity, as `crypto.layers.unwrap` does; close it after use.
 
     Args:
-        source: One entity, header included; a whole message will do.
-        keys: Holds the keys.
-        quarantine: Opens the files for the plaintext.
-        trust: Whom to believe; None to leave a signature alone.
+        source: A whole message, or one entity, header included.
+        keys: Holds the keys to open with.
+        quarantine: Opens the files for what is inside.
+        trust: Whom to believe.
         only_authenticated: Refuse ciphers that do not authenticate.
-
-    Raises:
-        CmsSyntaxError: It is encrypted, and its structure is unreadable.
-        DecryptionError: It is encrypted, and cannot be decrypted.
     """
-    decrypted: DecryptedFile | None = None
-    with suppress(NotEncryptedError):
-        decrypted = decrypt(
-            source, keys=keys, quarantine=quarantine, only_authenticated=only_authenticated
+    opening = _Opening(keys, quarantine, trust, only_authenticated=only_authenticated)
+    try:
+        return opening.run(Span(source))
+    except BaseException:
+        opening.discard()
+        raise
+
+
+class _Opening:
+    """Goes inwards, one layer at a time, and remembers the files that it made."""
+
+    def __init__(
+        self, keys: KeyHolder, quarantine: Quarantine, trust: Trust, *, only_authenticated: bool
+    ) -> None:
+        self._keys = keys
+        self._make_file = quarantine
+        self._trust = trust
+        self._only_authenticated = only_authenticated
+        self._files: list[QuarantineFile] = []
+
+    def run(self, source: Span) -> OpenedFile:
+        found: list[layers.Layer] = []
+        content: Span | None = source
+        evidence: Span | None = None
+        while content is not None:
+            kind = stream_read.claim(content)
+            if kind not in {Kind.ENCRYPTED, Kind.SIGNED}:
+                break
+            if len(found) == layers.MAX_LAYERS:
+                found.append(layers.Layer(kind=kind, error=CmsSyntaxError("too-many-layers")))
+                content = None
+                break
+            evidence = content if kind is Kind.SIGNED else evidence
+            take_off = self._decrypt if kind is Kind.ENCRYPTED else self._verify
+            layer, content = take_off(content)
+            found.append(layer)
+        report = layers.Unwrapped(
+            layers=tuple(found),
+            content=None if content is None else b"",
+            evidence=None if evidence is None else b"",
         )
-    entity = Span(source) if decrypted is None else decrypted.entity
-    files = () if decrypted is None else (decrypted.file,)
-    opened = OpenedFile(
-        decrypted=decrypted, entity=entity, content=entity, signature=None, files=files
-    )
-    if trust is None:
-        return opened
-    try:
-        return _judged(opened, trust, quarantine)
-    except BaseException:
-        opened.close()
-        raise
+        if content is None:  # what did not stand the test is gone before anybody can ask for it
+            self.discard()
+            evidence = evidence if evidence is source else None
+        return OpenedFile(
+            report=report, content=content, evidence=evidence, files=tuple(self._files)
+        )
 
+    def discard(self) -> None:
+        while self._files:
+            discard(self._files.pop())
 
-def _judged(opened: OpenedFile, trust: Trust, quarantine: Quarantine) -> OpenedFile:
-    try:
-        detached = stream_read.detach(opened.entity, quarantine=quarantine)
-    except (SignatureError, CmsSyntaxError) as error:
-        return replace(opened, signature=error)
-    files = opened.files if detached.file is None else (*opened.files, detached.file)
-    signed = replace(opened, content=detached.content, files=files)
-    try:
-        return replace(signed, signature=_prove(detached, trust))
-    except (UntrustedError, IndeterminateError) as error:
-        # Without the signer's certificate nothing was checked but a digest that anybody can make.
-        content = opened.entity if error.signer is None else detached.content
-        return replace(signed, content=content, signature=error)
-    except NotSignedError:
-        return replace(opened, files=files)
-    except (SignatureError, CmsSyntaxError, UnsupportedAlgorithmError) as error:
-        return replace(opened, files=files, signature=error)
-    except BaseException:
-        detached.close()
-        raise
+    def _quarantine(self) -> QuarantineFile:
+        self._files.append(self._make_file())
+        return self._files[-1]
+
+    def _decrypt(self, span: Span) -> tuple[layers.Layer, Span | None]:
+        try:
+            decrypted = decrypt(
+                span,
+                keys=self._keys,
+                quarantine=self._quarantine,
+                only_authenticated=self._only_authenticated,
+            )
+        except CryptoError as error:
+            return layers.Layer(kind=Kind.ENCRYPTED, error=error), None
+        return layers.Layer(kind=Kind.ENCRYPTED, decrypted=decrypted.facts), decrypted.entity
+
+    def _verify(self, span: Span) -> tuple[layers.Layer, Span | None]:
+        try:
+            detached = stream_read.detach(span, quarantine=self._quarantine)
+        except CryptoError as error:
+            return layers.Layer(kind=Kind.SIGNED, error=error), None
+        try:
+            proof = _prove(detached, self._trust)
+        except (UntrustedError, IndeterminateError) as error:
+            return layers.Layer(kind=Kind.SIGNED, error=error), detached.content
+        except CryptoError as error:
+            return layers.Layer(kind=Kind.SIGNED, error=error), None
+        return layers.Layer(kind=Kind.SIGNED, proof=proof), detached.content

@@ -24,12 +24,12 @@ from functools import cache
 from typing import Final, Protocol
 
 from crypto import base64_lines, cms, enveloped_data, layout, tlv
-from crypto.certificates import Certificate
 from crypto.entity import MAX_HEADER_OCTETS, Entity, read_entity, split_signed, wrap_base64
 from crypto.errors import DecryptionError, NotEncryptedError, SignatureError
 from crypto.flow import PIECE_OCTETS, ReadableFile, Span, of_file
 from crypto.kinds import Kind, kind_of
 from crypto.ports import KeyHolder
+from crypto.smime import Decrypted
 
 MAX_AROUND_OCTETS: Final = 1024 * 1024
 """Limit for what stands before the content of a multipart/signed, and for what stands after."""
@@ -60,17 +60,11 @@ class DecryptedFile:
 
     Attributes:
         entity: The entity inside, exactly as the sender made it.
-        authenticated: The cipher proves that nobody changed it on the way.
-        recipient: The certificate of ours that was named.
-        findings: As in `crypto.smime.Decrypted`.
+        facts: What is known of the encryption; its own `entity` is empty.
     """
 
     entity: Span = field(repr=False)
-    authenticated: bool
-    content_algorithm: str
-    key_algorithm: str
-    recipient: Certificate
-    findings: tuple[str, ...]
+    facts: Decrypted
     file: QuarantineFile = field(repr=False)
 
     def close(self) -> None:
@@ -111,21 +105,27 @@ def decrypt(
     if only_authenticated and not opened.is_authenticated:
         discard(file)
         raise DecryptionError
-    return DecryptedFile(
-        entity=Span(file),
+    facts = Decrypted(
+        entity=b"",
         authenticated=opened.is_authenticated,
         content_algorithm=opened.content_algorithm,
         key_algorithm=opened.key_algorithm,
         recipient=opened.recipient,
         findings=opened.findings,
-        file=file,
     )
+    return DecryptedFile(entity=Span(file), facts=facts, file=file)
+
+
+def claim(span: Span) -> Kind:
+    """Say what an entity is to be treated as; one that may be signed or not is signed badly."""
+    header = read_head(span)
+    is_doubtful = header.is_ambiguous and "sign" in header.media_type
+    return Kind.SIGNED if is_doubtful else kind_of(header)
 
 
 def read_head(span: Span) -> Entity:
     """Read the header of an entity, and enough of its body to tell what it is."""
-    span.seek(0)
-    return read_entity(span.read(_HEAD_OCTETS))
+    return read_entity(span.part(0, _HEAD_OCTETS).read())
 
 
 def _body(span: Span, header: Entity) -> Iterator[bytes]:

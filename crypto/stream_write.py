@@ -21,9 +21,10 @@ from enum import StrEnum
 from crypto import base64_lines, enveloped_data, layout, signed_data
 from crypto.algorithms import MICALG, digest_of
 from crypto.certificates import Certificate
-from crypto.enveloped_data import EnvelopeProfile, Sealing, profile_for
+from crypto.enveloped_data import EnvelopeProfile, Sealing
 from crypto.flow import Flow, canonical_flow, joined, measured, of_octets
 from crypto.ports import KeyHolder
+from crypto.recipient_info import RecipientPlan
 from crypto.smime import signing_certificate
 
 
@@ -96,15 +97,17 @@ def sign(
 
 
 def encrypt(
-    content: Measured, *, recipients: Sequence[Certificate], profile: EnvelopeProfile | None = None
+    content: Measured,
+    *,
+    recipients: Sequence[Certificate | RecipientPlan],
+    profile: EnvelopeProfile | None = None,
 ) -> Iterator[bytes]:
     """Return the pieces of an encrypted entity around *content*; they can be had once.
 
     A second reading would use the same key and nonce again, and be fatal if the content had
     changed in between.
     """
-    chosen = profile or profile_for(recipients)
-    sealing = enveloped_data.prepare(recipients, profile=chosen)
+    sealing = enveloped_data.prepare(recipients, profile=profile)
     yield layout.enveloped_header(is_authenticated=sealing.is_authenticated)
     yield from base64_lines.encode_pieces(_sealed(sealing, content))
 
