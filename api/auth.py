@@ -18,11 +18,13 @@ from api.context import ServicesDep
 from mss.errors import NotAuthenticatedError
 from mss.model.principal import AccountPrincipal
 
-_CREDENTIALS: Final = re.compile(r"bearer +([A-Za-z0-9\-._~+/]{1,4096}={0,2})", re.IGNORECASE)
+_CREDENTIALS: Final = re.compile(r"bearer +([A-Za-z0-9\-._~+/]{1,12288}={0,2})", re.IGNORECASE)
 
 # Declares the scheme in the OpenAPI document; `authenticate` does the work.
 _scheme: Final = HTTPBearer(
-    scheme_name="token", description="A token from `mss account token`.", auto_error=False
+    scheme_name="token",
+    description="A token from `mss account token`, or an access token of the identity provider.",
+    auto_error=False,
 )
 
 

@@ -345,6 +345,12 @@ class OidcSettings(Section):
     leeway_seconds: float = Field(
         default=60, ge=0, le=300, description="Difference of clocks that is tolerated."
     )
+    session_seconds: float = Field(
+        default=4 * 3600,
+        gt=0,
+        description="Longest use of an SMTP connection after a login by token, which itself is "
+        "over after two minutes.",
+    )
     certificate_binding: Literal["require", "when-shown"] = Field(
         default="require",
         description="A token bound to a certificate (RFC 8705) is good only with it; "

@@ -202,18 +202,22 @@ class Accounts:
         """Find what a person holds here; they get an account when they first come."""
         account = await self.database.read(lambda c: rows.find_by_identity(c, identity))
         if account is not None and account.closed_at is not None:
-            raise CredentialsRefusedError(reason="account-closed", identity=identity)
+            raise CredentialsRefusedError(
+                reason="account-closed", identity=identity, is_genuine=True
+            )
         rpps = identity.rpps
         own = await self.database.read(lambda c: mailboxes.rights_of_holder(c, rpps or ""))
         if account is None:
             if not own:
-                raise CredentialsRefusedError(reason="no-mailbox", identity=identity)
+                raise CredentialsRefusedError(
+                    reason="no-mailbox", identity=identity, is_genuine=True
+                )
             account = await self._make_account(identity)
         principal = await self._principal(
             account, "identity-provider", own=own, until=self.clock.now() + self.session
         )
         if not principal.rights:
-            raise CredentialsRefusedError(reason="no-mailbox", identity=identity)
+            raise CredentialsRefusedError(reason="no-mailbox", identity=identity, is_genuine=True)
         return principal
 
     async def _make_account(self, identity: NationalPersonId) -> rows.Account:

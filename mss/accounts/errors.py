@@ -15,10 +15,13 @@ class CredentialsRefusedError(NotAuthenticatedError):
     Attributes:
         reason: Kebab-case, never a value of the credentials: `token-expired`, `token-issuer`…
         identity: Whom a genuine token named, for the journal; empty when that was not proved.
+        is_genuine: True if the provider made the token, which still opens nothing here: it is over,
+            or for somebody else. Whoever holds it is guessing nothing.
     """
 
     reason: str
     identity: str = ""
+    is_genuine: bool = False
 
     def __str__(self) -> str:
         """Say the code and the reason; the identity belongs to the journal."""

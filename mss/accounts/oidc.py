@@ -177,9 +177,7 @@ class IdentityProvider:
             claims = verify_token(token, keys, algorithms=self.settings.algorithms)
         except TokenSignatureError:
             raise CredentialsRefusedError(reason="token-signature") from None
-        return check_claims(
-            claims, rules=self.settings, now=self.clock.now(), fingerprint=fingerprint
-        )
+        return self._check(claims, fingerprint)
 
     async def _introspect(self, token: str, fingerprint: str | None) -> VouchedIdentity:
         if not (token.isascii() and token.isprintable() and len(token) <= MAX_OPAQUE_TOKEN):
@@ -187,13 +185,27 @@ class IdentityProvider:
         answer = await self._ask_about(token)
         if answer["active"] is not True:
             raise CredentialsRefusedError(reason="token-inactive")
-        return check_claims(
-            answer,
-            rules=self.settings,
-            now=self.clock.now(),
-            fingerprint=fingerprint,
-            is_from_issuer=True,
-        )
+        return self._check(answer, fingerprint, is_from_issuer=True)
+
+    def _check(
+        self,
+        claims: Mapping[str, object],
+        fingerprint: str | None,
+        *,
+        is_from_issuer: bool = False,
+    ) -> VouchedIdentity:
+        """Check claims whose origin was proved: what is wrong with them may be said."""
+        try:
+            return check_claims(
+                claims,
+                rules=self.settings,
+                now=self.clock.now(),
+                fingerprint=fingerprint,
+                is_from_issuer=is_from_issuer,
+            )
+        except CredentialsRefusedError as error:
+            error.is_genuine = True
+            raise
 
     async def _ask_about(self, token: str) -> Mapping[str, object]:
         """Ask the provider, or remember what it has just said."""

@@ -13,6 +13,8 @@ from datetime import timedelta
 
 from directory.address import MailAddress
 from mss.accounts.credentials import Accounts
+from mss.accounts.oidc import IdentityProvider, KeyRing
+from mss.accounts.provider_client import open_provider_client
 from mss.blobs.opening import open_blob_store
 from mss.cli import home
 from mss.clock import Clock, SystemClock
@@ -85,7 +87,7 @@ async def open_desk(
             settings=settings,
             clock=clock,
             database=database,
-            accounts=Accounts(database=database, clock=clock, chain=chain),
+            accounts=Accounts(database=database, clock=clock, chain=chain, space=trust),
             mailboxes=Mailboxes(
                 database=database,
                 clock=clock,
@@ -121,6 +123,7 @@ async def open_operator(
     """
     async with AsyncExitStack() as stack:
         desk = await stack.enter_async_context(open_desk(settings, clock=clock, database=database))
+        desk = replace(desk, accounts=await stack.enter_async_context(_with_provider(desk)))
         await desk.trust.refresh()
         sealer = home.load_sealer(settings.home)
         if blobs is None:
@@ -163,6 +166,25 @@ async def open_operator(
             host_name=settings.host_name,
         )
         yield _assemble(desk, acceptance, blobs, relay or smtp_relay)
+
+
+@asynccontextmanager
+async def _with_provider(desk: Desk) -> AsyncIterator[Accounts]:
+    """Let accounts believe the identity provider of the settings, if they name one."""
+    oidc = desk.settings.oidc
+    if not oidc.issuer:
+        yield desk.accounts
+        return
+    client = open_provider_client(desk.settings)
+    provider = IdentityProvider(
+        client=client,
+        clock=desk.clock,
+        settings=oidc,
+        keys=KeyRing(client=client, clock=desk.clock, settings=oidc),
+    )
+    async with provider.refreshing():
+        session = timedelta(seconds=oidc.session_seconds)
+        yield replace(desk.accounts, provider=provider, session=session)
 
 
 def _assemble(desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay) -> Operator:

@@ -1,4 +1,4 @@
-"""Turn a SASL exchange into credentials: octets in, a password or a token out.
+"""Turn a SASL exchange into credentials: octets in; a password, a token or a name out.
 
 A mechanism is a generator: it yields what to ask the client, receives the answer, and returns the
 credentials. The initial response of a client that sends one is the answer to the first question.
@@ -6,19 +6,25 @@ credentials. The initial response of a client that sends one is the answer to th
 Errors
     `CredentialSyntaxError` when an answer does not have the form of its mechanism.
 Sources
-    RFC 4954 (AUTH), RFC 4616 (PLAIN), RFC 7628 (OAUTHBEARER); XOAUTH2 as mail software uses it with
-    Pro Santé Connect tokens; draft-murchison-sasl-login (LOGIN, for old clients).
+    RFC 4954 (AUTH), RFC 4616 (PLAIN), RFC 4422, appendix A (EXTERNAL), RFC 7628 (OAUTHBEARER) with
+    the header of RFC 5801, 4; XOAUTH2 as mail software uses it with Pro Santé Connect tokens;
+    draft-murchison-sasl-login (LOGIN, for old clients).
 """
 
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Final
 
 MAX_RESPONSE: Final = 12288  # RFC 4954, 4
 _OAUTH_END: Final = b"\x01\x01"
+# RFC 5801, 4: no channel binding, then perhaps whom to act for, with its commas and equals signs
+# written as codes.
+_GS2: Final = re.compile(r"[ny],(?:a=((?:[^=,\0]|=2C|=3D)+))?,")
+_GS2_CODE: Final = re.compile(r"=(2C|3D)")
 
 
 class CredentialSyntaxError(Exception):
@@ -42,20 +48,36 @@ class BearerCredentials:
     """A token, and the mailbox or account that it should open.
 
     Attributes:
-        refusal: What to ask before the refusal, so that the client can read the reason; it must
-            answer it first, or software takes the refusal for a network failure.
+        name: Empty if the client leaves it to the token (OAUTHBEARER only).
+        status: How the mechanism calls a refusal.
     """
 
     name: str
     token: str
-    refusal: bytes
+    status: str
+
+    def refusal(self, reason: str) -> bytes:
+        """Write what to ask before the refusal, so that the client can read why.
+
+        The client must answer it first, or software takes the refusal for a network failure. Of the
+        members, `reason` is ours; the others are those that clients know.
+        """
+        members = {"status": self.status, "schemes": "bearer", "scope": "mail", "reason": reason}
+        return json.dumps(members, separators=(",", ":")).encode("ascii")
 
     def __repr__(self) -> str:
         """Show nothing secret in a traceback."""
         return f"BearerCredentials(name={self.name!r})"
 
 
-Credentials = PasswordCredentials | BearerCredentials
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalCredentials:
+    """Nothing but the certificate of the connection, and perhaps the mailbox to open."""
+
+    name: str
+
+
+Credentials = PasswordCredentials | BearerCredentials | ExternalCredentials
 Exchange = Generator[bytes, bytes, Credentials]
 
 
@@ -78,22 +100,28 @@ def _login() -> Exchange:
     return PasswordCredentials(name=_text(name), password=_text(password))
 
 
+def _external() -> Exchange:
+    name = _text((yield b""))
+    if "\0" in name:
+        raise CredentialSyntaxError
+    return ExternalCredentials(name=name)
+
+
 def _xoauth2() -> Exchange:
-    response = yield b""
-    pairs = _pairs(response)
-    refusal = json.dumps({"status": "401", "schemes": "bearer", "scope": "mail"})
-    return _bearer(pairs.get("user", ""), pairs.get("auth", ""), refusal)
+    pairs = _pairs((yield b""))
+    name = pairs.get("user", "")
+    if not name:
+        raise CredentialSyntaxError
+    return BearerCredentials(name=name, token=_token(pairs), status="401")
 
 
 def _oauthbearer() -> Exchange:
-    response = yield b""
-    gs2, _, rest = response.partition(b"\x01")
-    binding, _, tail = _text(gs2).partition(",")
-    name = tail.removeprefix("a=").removesuffix(",").replace("=2C", ",").replace("=3D", "=")
-    if binding not in {"n", "y"}:
+    gs2, _, rest = (yield b"").partition(b"\x01")
+    match = _GS2.fullmatch(_text(gs2))
+    if match is None:
         raise CredentialSyntaxError
-    refusal = json.dumps({"status": "invalid_token", "schemes": "bearer", "scope": "mail"})
-    return _bearer(name, _pairs(rest).get("auth", ""), refusal)
+    name = _GS2_CODE.sub(lambda code: chr(int(code[1], 16)), match[1] or "")
+    return BearerCredentials(name=name, token=_token(_pairs(rest)), status="invalid_token")
 
 
 MECHANISMS: Final[dict[str, Callable[[], Exchange]]] = {
@@ -101,6 +129,7 @@ MECHANISMS: Final[dict[str, Callable[[], Exchange]]] = {
     "LOGIN": _login,
     "XOAUTH2": _xoauth2,
     "OAUTHBEARER": _oauthbearer,
+    "EXTERNAL": _external,
 }
 
 
@@ -123,19 +152,23 @@ def encode_challenge(question: bytes) -> str:
     return base64.b64encode(question).decode("ascii")
 
 
-def _bearer(name: str, scheme_and_token: str, refusal: str) -> BearerCredentials:
-    scheme, _, token = scheme_and_token.partition(" ")
-    if not name or scheme.lower() != "bearer" or not token:
+def _token(pairs: dict[str, str]) -> str:
+    scheme, _, token = pairs.get("auth", "").partition(" ")
+    token = token.strip(" ")
+    if scheme.lower() != "bearer" or not token:
         raise CredentialSyntaxError
-    return BearerCredentials(name=name, token=token.strip(), refusal=refusal.encode("ascii"))
+    return token
 
 
 def _pairs(response: bytes) -> dict[str, str]:
-    """Read `name=value` pairs that end with octet 1 each."""
+    """Read `name=value` pairs that end with octet 1 each, and one more at the end."""
     if not response.endswith(_OAUTH_END):
         raise CredentialSyntaxError
-    pairs = (field.partition("=") for field in _text(response[:-2]).split("\x01"))
-    return {name: value for name, _, value in pairs}
+    fields = [field.partition("=") for field in _text(response[:-2]).split("\x01")]
+    pairs = {name: value for name, _, value in fields}
+    if len(pairs) != len(fields):  # two tokens, of which somebody else would read the other
+        raise CredentialSyntaxError
+    return pairs
 
 
 def _text(octets: bytes) -> str:

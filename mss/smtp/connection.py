@@ -35,6 +35,7 @@ from mss.smtp.door import Door, Visitor
 from mss.smtp.errors import ConversationError, HangUpError
 from mss.smtp.mx import subject_of
 from mss.smtp.replies import Reply, reply_for
+from mss.smtp.submission import refusal_reason
 
 _log = logging.getLogger(__name__)
 # aiosmtpd's own lines only repeat ours, for every connection.
@@ -374,8 +375,8 @@ class Connection(SMTP):
         ]
         if self._client.tls is None:
             extensions.append("STARTTLS")
-        elif self._door.rules.mechanisms:
-            extensions.append("AUTH " + " ".join(self._door.rules.mechanisms))
+        elif offered := self._door.rules.mechanisms(self._endpoint):
+            extensions.append("AUTH " + " ".join(offered))
         return replies.capabilities(self._door.host_name, extensions)
 
     async def _helo(self, argument: str) -> Reply:
@@ -423,11 +424,12 @@ class Connection(SMTP):
     async def _auth(self, argument: str) -> Reply:
         self._need_greeting()
         mechanism, has_initial, initial = argument.partition(" ")
-        if not self._door.rules.mechanisms:
+        offered = self._door.rules.mechanisms(self._endpoint)
+        if not offered:
             return replies.NOT_IMPLEMENTED
         if self._client.account is not None or self._transaction.command is not None:
             return replies.AUTH_ALREADY
-        if mechanism.upper() not in self._door.rules.mechanisms:
+        if mechanism.upper() not in offered:
             return replies.AUTH_UNKNOWN
         exchange = auth.MECHANISMS[mechanism.upper()]()
         try:
@@ -435,7 +437,9 @@ class Connection(SMTP):
         except auth.CredentialSyntaxError:
             return replies.AUTH_SYNTAX
         try:
-            account = await self._door.rules.authenticate(credentials, host=self._host)
+            account = await self._door.rules.authenticate(
+                credentials, host=self._host, endpoint=self._endpoint
+            )
         except NotAuthenticatedError as error:
             return await self._refuse_login(credentials, error)
         self._client.account = account
@@ -462,11 +466,14 @@ class Connection(SMTP):
             raise ConversationError(replies.AUTH_CANCELLED)
         return line
 
-    async def _refuse_login(self, credentials: auth.Credentials, error: MSSError) -> Reply:
-        if isinstance(credentials, auth.BearerCredentials):
-            await self._ask(credentials.refusal)
-        _log.info("%s: %s: login refused", self._door.name, self._host)
+    async def _refuse_login(
+        self, credentials: auth.Credentials, error: NotAuthenticatedError
+    ) -> Reply:
+        reason = getattr(error, "reason", "")
+        _log.info("%s: %s: login refused %s", self._door.name, self._host, reason)
         self._login_failures += 1
+        if isinstance(credentials, auth.BearerCredentials):
+            await self._ask(credentials.refusal(refusal_reason(error)))
         if self._login_failures >= MAX_LOGIN_FAILURES:
             raise HangUpError(reply_for(error))
         return reply_for(error)
@@ -579,6 +586,11 @@ class Connection(SMTP):
         )
         _log.info("%s: %s: accepted %s", self._door.name, self._host, accepted.message_id)
         return replies.accepted(accepted.message_id)
+
+    @property
+    def _endpoint(self) -> TlsEndpoint:
+        assert self._client.tls is not None, "asked inside TLS only"
+        return cast("TlsEndpoint", self._client.tls)  # ssl declares overloads instead
 
     def _need_greeting(self) -> None:
         if self._client.host_name is None:

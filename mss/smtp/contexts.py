@@ -42,7 +42,13 @@ class DoorTls:
             mx = tls.server_context(
                 certificate, key, client_anchors_pem=read_authorities(settings), ciphers=ciphers
             )
-            submission = tls.server_context(certificate, key, ciphers=ciphers)
+            # A certificate is asked for and never required: software logs in with it.
+            submission = tls.server_context(
+                certificate,
+                key,
+                client_anchors_pem=read_authorities(settings) if settings.tls.ask_software else None,
+                ciphers=ciphers,
+            )
         self.mx, self.submission = mx, submission
 
 

@@ -66,16 +66,17 @@ class Rules(Protocol):
         """Kind of the messages that come in here."""
         ...
 
-    @property
-    def mechanisms(self) -> tuple[str, ...]:
-        """SASL mechanisms that are offered once TLS is active; none: no AUTH."""
+    def mechanisms(self, endpoint: TlsEndpoint) -> tuple[str, ...]:
+        """List the SASL mechanisms that are offered inside TLS; none: no AUTH."""
         ...
 
     def identify(self, visitor: Visitor) -> Principal:
         """Say who may send; raises `MSSError` or `ConversationError`."""
         ...
 
-    async def authenticate(self, credentials: Credentials, *, host: str) -> AccountPrincipal:
+    async def authenticate(
+        self, credentials: Credentials, *, host: str, endpoint: TlsEndpoint
+    ) -> AccountPrincipal:
         """Check credentials; raises `MSSError`."""
         ...
 

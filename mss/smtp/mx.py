@@ -44,7 +44,13 @@ class PeerRules:
 
     trust: PeerJudge
     origin: Origin = Origin.PEER
-    mechanisms: tuple[str, ...] = ()
+
+    def mechanisms(
+        self,
+        endpoint: TlsEndpoint,  # noqa: ARG002 -- as the Protocol names it
+    ) -> tuple[str, ...]:
+        """Offer none."""
+        return ()
 
     def identify(self, visitor: Visitor) -> Principal:
         """Recognise the operator by what it showed during the handshake."""
@@ -61,6 +67,7 @@ class PeerRules:
         credentials: Credentials,  # noqa: ARG002 -- as the Protocol names it
         *,
         host: str,  # noqa: ARG002
+        endpoint: TlsEndpoint,  # noqa: ARG002
     ) -> AccountPrincipal:
         """Refuse: no account is of any use here."""
         raise NotAuthenticatedError

@@ -70,6 +70,7 @@ HELP: Final = _reply(214, "2.0.0", "RFC 5321 with the extensions that EHLO annou
 
 TIMED_OUT: Final = _reply(421, "4.4.2", "Too slow, closing the connection")
 SHUTTING_DOWN: Final = _reply(421, "4.3.2", "The server is stopping, try again in a moment")
+SESSION_OVER: Final = _reply(421, "4.7.0", "The session is over: connect and log in again")
 TOO_MANY_CONNECTIONS: Final = _reply(421, "4.7.0", "Too many connections, try again later")
 TOO_MANY_ERRORS: Final = _reply(421, "4.7.0", "Too many errors, closing the connection")
 TOO_MANY_COMMANDS: Final = _reply(421, "4.7.0", "Too many commands, closing the connection")

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from mss.accounts.throttling import LoginThrottle
 from mss.errors import SettingsError
 from mss.settings import Settings
 from mss.smtp.connection import Connection
@@ -102,7 +103,13 @@ async def open_smtp_doors(
     listen = services.settings.listen
     contexts = DoorTls(services.settings)
     peers = PeerRules(trust=services.trust)
-    users = SubmissionRules(accounts=services.accounts)
+    limits = services.settings.limits
+    users = SubmissionRules(
+        accounts=services.accounts,
+        throttle=LoginThrottle(
+            failures=limits.failed_logins, seconds=limits.failed_logins_seconds
+        ),
+    )
     plans: list[tuple[str, str, Rules, Callable[[], ssl.SSLContext]]] = []
     if "mx" in only:
         plans.append(("mx", listen.mx, peers, lambda: contexts.mx))

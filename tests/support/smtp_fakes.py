@@ -40,6 +40,7 @@ COLLEAGUE = f"luc.essai@{OUR_DOMAIN}"
 WARD = f"cardiologie@{PEER_DOMAIN}"
 PASSWORD = "correct horse battery staple"
 TOKEN = "mss_token"
+SOFTWARE = "logiciel.essai"
 
 ACCOUNT = AccountPrincipal(
     account_id="a1",
@@ -108,9 +109,16 @@ class FakeAcceptance:
 
 @dataclass
 class FakeAccounts:
-    """One account with a password and a token."""
+    """One account with a password, a token and a certificate.
+
+    Attributes:
+        error: What every token is answered with, instead.
+        has_ended: True if every connection has outlived its login.
+    """
 
     asked: int = 0
+    error: MSSError | None = None
+    has_ended: bool = False
 
     async def authenticate_password(
         self, name: str, password: str, *, host: str
@@ -120,11 +128,26 @@ class FakeAccounts:
             raise NotAuthenticatedError
         return ACCOUNT
 
-    async def authenticate_token(self, token: str, *, host: str) -> AccountPrincipal:
+    async def authenticate_token(
+        self, token: str, *, host: str, certificate: Certificate | None = None
+    ) -> AccountPrincipal:
         self.asked += 1
+        if self.error is not None:
+            raise self.error
         if token != TOKEN:
             raise NotAuthenticatedError
         return ACCOUNT
+
+    async def authenticate_certificate(
+        self, certificate: Certificate, *, host: str
+    ) -> AccountPrincipal:
+        self.asked += 1
+        if certificate.common_name != SOFTWARE:
+            raise NotAuthenticatedError
+        return ACCOUNT
+
+    def is_over(self, principal: AccountPrincipal) -> bool:
+        return self.has_ended
 
 
 @dataclass

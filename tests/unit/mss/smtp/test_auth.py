@@ -1,4 +1,5 @@
 import base64
+import json
 from typing import cast
 
 import pytest
@@ -11,6 +12,7 @@ from mss.smtp.auth import (
     BearerCredentials,
     Credentials,
     CredentialSyntaxError,
+    ExternalCredentials,
     PasswordCredentials,
 )
 
@@ -76,13 +78,59 @@ def test_tokens_come_with_the_mailbox_to_open(mechanism: str, response: bytes) -
         ("XOAUTH2", b"user=a\x01auth=Basic t\x01\x01"),
         ("XOAUTH2", b"user=a\x01auth=Bearer \x01\x01"),
         ("OAUTHBEARER", b"p=tls,a=a@b.fr,\x01auth=Bearer t\x01\x01"),
-        ("OAUTHBEARER", b"n,,\x01auth=Bearer t\x01\x01"),
+        ("XOAUTH2", b"user=a\x01auth=Bearer t\x01auth=Bearer u\x01\x01"),
+        ("OAUTHBEARER", b"n\x01auth=Bearer t\x01\x01"),
+        ("OAUTHBEARER", b"n,\x01auth=Bearer t\x01\x01"),
+        ("OAUTHBEARER", b"n,b=x,\x01auth=Bearer t\x01\x01"),
+        ("OAUTHBEARER", b"n,a=x=2F,\x01auth=Bearer t\x01\x01"),
+        ("OAUTHBEARER", b"n,a=,\x01auth=Bearer t\x01\x01"),
+        ("EXTERNAL", b"a\0b"),
+        ("EXTERNAL", b"\xff"),
     ],
 )
-def test_what_a_token_response_is_not(mechanism: str, response: bytes) -> None:
-    """No channel binding is offered, and nobody is nobody."""
+def test_what_a_response_is_not(mechanism: str, response: bytes) -> None:
+    """No channel binding is offered; of two tokens, somebody else would read the other."""
     with pytest.raises(CredentialSyntaxError):
         exchange(mechanism, response)
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        (b"n,,", ""),
+        (b"n,a=x=2Cy,", "x,y"),
+        (b"n,a=x=3Dy,", "x=y"),
+        (b"n,a=x=3D2Cy,", "x=2Cy"),
+    ],
+)
+def test_oauthbearer_may_leave_the_name_to_the_token(header: bytes, name: str) -> None:
+    """RFC 7628, 3.1; commas and equals signs are written as codes, each read once."""
+    found = exchange("OAUTHBEARER", header + b"\x01auth=Bearer t\x01\x01")
+
+    assert found.name == name
+
+
+@pytest.mark.parametrize("name", ["", "logiciel@ch-demo.mssante.fr"])
+def test_external_brings_at_most_a_name(name: str) -> None:
+    """The certificate of the connection is all the proof (RFC 4422, appendix A)."""
+    assert exchange("EXTERNAL", name.encode()) == ExternalCredentials(name=name)
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "status"), [("XOAUTH2", "401"), ("OAUTHBEARER", "invalid_token")]
+)
+def test_a_refusal_tells_software_the_reason(mechanism: str, status: str) -> None:
+    """Three members that clients know, and one of ours."""
+    header = b"user=a" if mechanism == "XOAUTH2" else b"n,,"
+    found = exchange(mechanism, header + b"\x01auth=Bearer t\x01\x01")
+
+    assert isinstance(found, BearerCredentials)
+    assert json.loads(found.refusal("token-expired")) == {
+        "status": status,
+        "schemes": "bearer",
+        "scope": "mail",
+        "reason": "token-expired",
+    }
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
@@ -93,7 +141,7 @@ def test_any_response_is_credentials_or_a_syntax_error(mechanism: str, response:
         found = exchange(mechanism, response, response)
     except CredentialSyntaxError:
         return
-    assert found.name
+    assert found.name or not isinstance(found, PasswordCredentials)
 
 
 @given(st.binary(max_size=100))
