@@ -180,6 +180,11 @@ class LimitSettings(Section):
     handshake_seconds: float = Field(
         default=30, gt=0, description="Longest TLS handshake, from its first octet to its last."
     )
+    stranger_seconds: float = Field(
+        default=120,
+        gt=0,
+        description="Longest stay of a client that has neither logged in nor been recognised.",
+    )
     data_seconds: float = Field(default=600, gt=0, description="Longest transfer of one message.")
     connections: int = Field(default=500, ge=1, description="Simultaneous connections to a door.")
     connections_per_host: int = Field(
@@ -273,7 +278,15 @@ class QueueSettings(Section):
     delays: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         default=(60, 300, 900, 1800, 3600, 7200, 14400),
         min_length=1,
-        description="Seconds before each further attempt; the last one repeats until expiry.",
+        description="Seconds before each further attempt, counted for a destination while it "
+        "cannot be reached, else for the letter; the last one repeats until expiry.",
+    )
+    spread: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Part of a delay by which it may be longer, so that letters which failed "
+        "together are not all tried again at one instant.",
     )
     expires_after: float = Field(
         default=2 * 86400, gt=0, description="Seconds after which a delivery is given up."
@@ -282,9 +295,15 @@ class QueueSettings(Section):
         default=4 * 3600, gt=0, description="Seconds after which the sender is told of a delay."
     )
     per_destination: int = Field(
-        default=5, ge=1, description="Simultaneous connections to one domain."
+        default=5,
+        ge=1,
+        description="Simultaneous transfers to one domain, once it has answered; before, one.",
     )
-    concurrency: int = Field(default=20, ge=1, description="Simultaneous deliveries.")
+    concurrency: int = Field(
+        default=20,
+        ge=1,
+        description="Simultaneous transfers; a quarter is kept for domains that answer.",
+    )
     poll_seconds: float = Field(
         default=1.0, gt=0, description="Longest pause between two looks at the queue."
     )

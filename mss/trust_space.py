@@ -9,8 +9,8 @@ The list in force lies in the database, signature included, so that every proces
 sees the same one; `refresh` notices a change cheaply.
 
 Errors
-    `PeerNotTrustedError` with a kebab-case reason; `TrustListMissingError` when no list was loaded;
-    `TrustListRefusedError` when a list is not put in force.
+    `PeerNotTrustedError` and its kinds, each with a code of its own; `TrustListMissingError` when
+    no list was loaded; `TrustListRefusedError` when a list is not put in force.
 Sources
     Référentiel socle MSSanté #1 (liste blanche); RFC 5280; docs/adr/0007.
 """
@@ -29,9 +29,16 @@ from directory.distinguished_name import DistinguishedName
 from directory.errors import DirectoryError
 from directory.trust_list import TrustList, check_succession, parse_trust_list
 from mss.clock import Clock
-from mss.errors import MSSError, PeerNotTrustedError, SettingsError, TrustListMissingError
+from mss.errors import (
+    MSSError,
+    PeerNotListedError,
+    PeerNotTrustedError,
+    SettingsError,
+    TrustListMissingError,
+)
 from mss.model.audit import AuditEvent, AuditName
 from mss.model.principal import PeerPrincipal
+from mss.policy.peer import certificate_objection, name_objection
 from mss.settings import Settings, TrustSettings
 from mss.store import audit, trust_lists
 from mss.store.engine import Connection, Database
@@ -83,23 +90,38 @@ class TrustSpace:
         )
 
     def judge_peer(
-        self, certificate: Certificate, *, intermediates: Sequence[Certificate] = (), host: str
+        self,
+        certificate: Certificate,
+        *,
+        intermediates: Sequence[Certificate] = (),
+        domain: str | None = None,
+        host: str,
     ) -> PeerPrincipal:
         """Recognise the operator behind a client certificate.
 
+        Args:
+            certificate: What it showed.
+            intermediates: What it sent along, hostile until proven.
+            domain: The domain that it wants to speak for; `None` for the null sender, which any
+                listed operator may use.
+            host: Its network address, for the journal.
+
         Raises:
-            PeerNotTrustedError: The certificate does not hold, or the list names no domain for it.
+            PeerNotTrustedError: The certificate does not hold, or is not listed for the domain;
+                each reason is a class of its own.
             TrustListMissingError: No list is in force.
         """
-        name = self._judge(certificate, intermediates, usage=trust.Usage.TLS_CLIENT, domain="")
-        domains = self._require_list().domains_of(name)
-        if not domains:
-            raise PeerNotTrustedError(domain="", reason="certificate-not-listed")
+        usage = trust.Usage.TLS_CLIENT
+        chain, name = self._judge(certificate, intermediates, usage=usage, domain=domain or "")
+        domains = self._judge_name(name, domain=domain)
         return PeerPrincipal(
             subject=certificate.subject_text,
             fingerprint=certificate.fingerprint,
             domains=domains,
             host=host,
+            serial=f"{certificate.serial:x}",
+            issuer=chain.certificates[1].common_name or "" if chain.certificates[1:] else "",
+            findings=chain.findings,
         )
 
     def judge_server(
@@ -113,13 +135,14 @@ class TrustSpace:
         """Let pass a server certificate that the trust list allows for *domain*.
 
         Raises:
-            PeerNotTrustedError: It does not hold, or is not listed for that very domain.
+            PeerNotTrustedError: It does not hold, or is not listed for that very domain; each
+                reason is a class of its own.
             TrustListMissingError: No list is in force.
         """
         del host  # the name of the host proves nothing here; see the module's first paragraph
-        name = self._judge(certificate, intermediates, usage=trust.Usage.TLS_SERVER, domain=domain)
-        if not self._require_list().allows(domain, name):
-            raise PeerNotTrustedError(domain=domain, reason="certificate-not-listed-for-domain")
+        usage = trust.Usage.TLS_SERVER
+        _, name = self._judge(certificate, intermediates, usage=usage, domain=domain)
+        self._judge_name(name, domain=domain)
 
     def operator_structures(self, domain: str) -> frozenset[str]:
         """List the national structure identifiers (OU) that operate a domain."""
@@ -221,22 +244,38 @@ class TrustSpace:
         *,
         usage: trust.Usage,
         domain: str,
-    ) -> DistinguishedName:
+    ) -> tuple[trust.ValidatedChain, DistinguishedName]:
         try:
-            trust.validate(
+            chain = trust.validate(
                 certificate,
                 intermediates=intermediates,
                 store=self.store,
                 profile=self.profile(usage),
                 at=self.clock.now(),
             )
-            return DistinguishedName.from_rdns(certificate.subject)
+            return chain, DistinguishedName.from_rdns(certificate.subject)
         except (UntrustedError, IndeterminateError) as error:
-            raise PeerNotTrustedError(
-                domain=domain, reason=f"{error.code}:{error.reason}"
-            ) from error
+            raise certificate_objection(error, domain=domain) from error
         except DirectoryError as error:
             raise PeerNotTrustedError(domain=domain, reason="certificate-name") from error
+
+    def _judge_name(self, name: DistinguishedName, *, domain: str | None) -> frozenset[str]:
+        """Let a name pass that is listed for a domain, or for any; gives all its domains."""
+        listed = self._require_list()
+        domains = listed.domains_of(name)
+        if domain is None:
+            if not domains:
+                raise PeerNotListedError(domain="", reason="name-unknown")
+            return domains
+        objection = name_objection(
+            name,
+            domain=domain,
+            listed=listed.names_of(domain),
+            is_listed_elsewhere=bool(domains),
+        )
+        if objection is not None:
+            raise objection
+        return domains
 
     def _require_list(self) -> TrustList:
         if self._list is None:

@@ -45,12 +45,18 @@ class PeerPrincipal:
         fingerprint: SHA-256 of the certificate, hexadecimal.
         domains: Every domain that the trust list lets this certificate speak for.
         host: Network address of the other side, for the journal.
+        serial: The certificate's serial number, hexadecimal.
+        issuer: Common name of the authority that issued it.
+        findings: What was noted when its chain was judged, `revocation-not-judged` for instance.
     """
 
     subject: str
     fingerprint: str
     domains: frozenset[str]
     host: str
+    serial: str = ""
+    issuer: str = ""
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

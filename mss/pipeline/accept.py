@@ -31,7 +31,7 @@ from mss.mime.limits import MimeLimits
 from mss.mime.parse import ParsedMessage, parse_message
 from mss.model.audit import AuditEvent, AuditName
 from mss.model.message import SIGNATURE_TYPES, Origin, Participant, PartSummary, Summary
-from mss.model.principal import Principal
+from mss.model.principal import PeerPrincipal, Principal
 from mss.pipeline.commit import Also, Committer, Ready, acceptance_keys, actor_of
 from mss.pipeline.identify import check_author, check_sender, identify
 from mss.pipeline.protect import Protection, aside
@@ -106,12 +106,31 @@ class Acceptance:
         ready = await self._prepare(submission, message, keys, routes)
         return await self.committer.commit(ready, also=also)
 
-    async def note_peer_refusal(self, error: MSSError, *, subject: str, host: str) -> None:
+    async def note_peer_refusal(
+        self, error: MSSError, *, subject: str, host: str, left_out: int = 0
+    ) -> None:
         """Write into the journal that an operator was turned away at the door."""
-        facts = (("code", error.code), ("reason", reason_of(error)), ("host", host))
-        await self._note(
-            AuditEvent(name=AuditName.PEER_REFUSED, actor=f"peer:{subject}", facts=facts)
+        facts = [("code", error.code), ("reason", reason_of(error)), ("host", host)]
+        domain = str(getattr(error, "domain", ""))
+        facts += [("domain", domain)] if domain else []
+        facts += [("left-out", str(left_out))] if left_out else []
+        actor = f"peer:{subject or 'unknown'}"
+        await self._note(AuditEvent(name=AuditName.PEER_REFUSED, actor=actor, facts=tuple(facts)))
+
+    async def note_peer_recognised(self, peer: PeerPrincipal) -> None:
+        """Write into the journal that an operator was let in, and on what grounds."""
+        facts = (
+            ("fingerprint", peer.fingerprint),
+            ("serial", peer.serial),
+            ("issuer", peer.issuer),
+            ("domains", str(len(peer.domains))),
+            ("findings", ",".join(peer.findings)),
+            ("host", peer.host),
         )
+        event = AuditEvent(
+            name=AuditName.PEER_RECOGNISED, actor=f"peer:{peer.subject}", facts=facts
+        )
+        await self._note(event)
 
     async def _note_refusal(self, submission: Submission, error: MSSError) -> None:
         sender = submission.envelope.sender

@@ -7,7 +7,7 @@ use the null sender, and then only for reports and automatic answers (RFC 5321, 
 """
 
 from directory.address import MailAddress
-from mss.errors import MSSError, PeerNotTrustedError, SenderNotAllowedError
+from mss.errors import MSSError, PeerNotListedError, SenderNotAllowedError
 from mss.model.principal import (
     AccountPrincipal,
     PeerPrincipal,
@@ -31,9 +31,7 @@ def sender_objection(principal: Principal, sender: MailAddress | None) -> MSSErr
         case PeerPrincipal():
             if sender is None or str(sender.domain) in principal.domains:
                 return None
-            return PeerNotTrustedError(
-                domain=str(sender.domain), reason="certificate-not-listed-for-sender-domain"
-            )
+            return PeerNotListedError(domain=str(sender.domain), reason="sender-domain")
 
 
 def author_objection(
@@ -50,6 +48,4 @@ def author_objection(
         case PeerPrincipal():
             if str(author.domain) in principal.domains:
                 return None
-            return PeerNotTrustedError(
-                domain=str(author.domain), reason="certificate-not-listed-for-author-domain"
-            )
+            return PeerNotListedError(domain=str(author.domain), reason="author-domain")

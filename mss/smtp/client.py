@@ -12,7 +12,7 @@ Sources
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -41,7 +41,14 @@ Result = TypeVar("Result")
 class ServerJudge(Protocol):
     """What the relay asks the trust space."""
 
-    def judge_server(self, certificate: Certificate, *, domain: str, host: str) -> None:
+    def judge_server(
+        self,
+        certificate: Certificate,
+        *,
+        intermediates: Sequence[Certificate],
+        domain: str,
+        host: str,
+    ) -> None:
         """Let a server certificate pass for a domain, or raise `MSSError`."""
         ...
 
@@ -221,7 +228,12 @@ class SmtpRelay:
 
     def _judge(self, session: OutgoingSession, domain: str) -> None:
         try:
-            self.trust.judge_server(session.certificate, domain=domain, host=session.host.name)
+            self.trust.judge_server(
+                session.certificate,
+                intermediates=session.intermediates,
+                domain=domain,
+                host=session.host.name,
+            )
         except MSSError as error:
             session.is_usable = False
             # Deferred, not refused: whoever diverts our connections must not make letters bounce.

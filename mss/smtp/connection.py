@@ -15,17 +15,21 @@ Sources
 import asyncio
 import logging
 import ssl
-from asyncio import sslproto
 from collections.abc import Awaitable, Callable
 from typing import Final, cast
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from crypto.tls import TlsEndpoint
-from mss.errors import MessageTooLargeError, MSSError, NotAuthenticatedError, TooManyRecipientsError
+from mss.errors import (
+    MessageTooLargeError,
+    MSSError,
+    NotAuthenticatedError,
+    TlsRequiredError,
+    TooManyRecipientsError,
+)
 from mss.model.envelope import Envelope as MailEnvelope
 from mss.model.envelope import Recipient
-from mss.model.message import Origin
 from mss.model.principal import AccountPrincipal, Principal
 from mss.pipeline.submission import RefusedRoute, Route, Submission
 from mss.smtp import auth, replies
@@ -33,6 +37,7 @@ from mss.smtp.commands import MailCommand, parse_mail, parse_rcpt
 from mss.smtp.data import DataReader
 from mss.smtp.door import Door, Visitor
 from mss.smtp.errors import ConversationError, HangUpError
+from mss.smtp.handshake import DoorTlsProtocol, objection_of
 from mss.smtp.mx import subject_of
 from mss.smtp.replies import Reply, reply_for
 from mss.smtp.submission import refusal_reason
@@ -46,7 +51,6 @@ CHUNK_OCTETS: Final = 256 * 1024
 # 512 of RFC 5321, 4.5.3.1.4, and room for the parameters of SIZE, BODY and DSN.
 MAX_COMMAND: Final = 2048
 ASIDE_OCTETS: Final = 1024 * 1024
-HANDSHAKE_SECONDS: Final = 30
 LINGER_SECONDS: Final = 5.0
 MAX_ERRORS: Final = 20
 MAX_LOGIN_FAILURES: Final = 3
@@ -103,6 +107,7 @@ class Connection(SMTP):
         self._errors = 0
         self._commands = 0
         self._login_failures = 0
+        self._stranger_timer: asyncio.TimerHandle | None = None
         self._verbs: dict[str, Callable[[str], Awaitable[Reply]]] = {
             "AUTH": self._auth,
             "DATA": self._data,
@@ -139,6 +144,7 @@ class Connection(SMTP):
         aiosmtpd would cancel the conversation here, and with it the storing of a message.
         """
         self._door.release(self)
+        self._is_no_stranger()
         if self.session is None:
             return
         self._stop_timer()
@@ -172,6 +178,9 @@ class Connection(SMTP):
         refusal = self._door.admit(self, self._host)
         if refusal is None:
             self._is_admitted = True
+            self._stranger_timer = self.loop.call_later(
+                self._door.limits.stranger_seconds, self._timeout_cb
+            )
             return True
         _log.warning("%s: %s not admitted: %s", self._door.name, self._host, refusal.lines[0])
         if not self._door.is_wrapped:
@@ -182,13 +191,14 @@ class Connection(SMTP):
     def _begin_tls(self, transport: asyncio.Transport) -> "asyncio.Future[None]":
         """Put TLS between the transport and this protocol; the future ends with the handshake."""
         waiter = self.loop.create_future()
-        self._tls_protocol = sslproto.SSLProtocol(
+        self._tls_protocol = DoorTlsProtocol(
             self.loop,
             self,
             self._door.tls(),
             waiter,
             server_side=True,
-            ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            # The stubs say int; the event loop takes any number.
+            ssl_handshake_timeout=cast("int", self._door.limits.handshake_seconds),
             ssl_shutdown_timeout=LINGER_SECONDS,
         )
         self._original_transport = transport
@@ -221,11 +231,19 @@ class Connection(SMTP):
     def _timeout_cb(self) -> None:
         """Hang up on a client that used up its time."""
         _log.info("%s: %s timed out", self._door.name, self._host)
-        self._hang_up(replies.TIMED_OUT)
+        if self.session is None:
+            self.abort()
+        else:
+            self._hang_up(replies.TIMED_OUT)
 
     def _stop_timer(self) -> None:
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
+
+    def _is_no_stranger(self) -> None:
+        """Lift the deadline of those that nobody knows: small commands could stretch a stay."""
+        if self._stranger_timer is not None:
+            self._stranger_timer.cancel()
 
     def _hang_up(self, reply: Reply) -> None:
         """Say why and close, from outside the conversation; do not wait for a slow reader."""
@@ -318,6 +336,9 @@ class Connection(SMTP):
         if method is None:
             return replies.UNKNOWN_COMMAND
         if self._client.tls is None and verb not in BEFORE_TLS:
+            if verb == "MAIL":
+                error = TlsRequiredError(host=self._host)
+                await self._door.note_refusal(error, subject="", host=self._host)
             return replies.TLS_FIRST
         return await method(argument)
 
@@ -358,6 +379,9 @@ class Connection(SMTP):
         except OSError as error:
             # The client's certificate may be why, so this is worth a line in the log.
             _log.warning("%s: %s: no TLS: %r", self._door.name, self._host, error)
+            objection = objection_of(error)
+            if objection is not None:
+                await self._door.note_refusal(objection, subject="", host=self._host)
             raise _GoneError from error
         if self._client.tls is None:
             raise _GoneError
@@ -444,6 +468,7 @@ class Connection(SMTP):
             return await self._refuse_login(credentials, error)
         self._client.account = account
         self._login_failures = 0
+        self._is_no_stranger()
         return replies.AUTHENTICATED
 
     async def _exchange(self, exchange: auth.Exchange, initial: bytes | None) -> auth.Credentials:
@@ -497,17 +522,20 @@ class Connection(SMTP):
         """
         assert self._client.tls is not None
         tls = cast("TlsEndpoint", self._client.tls)  # ssl declares overloads instead
-        visitor = Visitor(host=self._host, tls=tls, account=self._client.account)
+        visitor = Visitor(
+            host=self._host,
+            tls=tls,
+            account=self._client.account,
+            sender_domain=str(command.sender.domain) if command.sender else None,
+        )
         try:
             principal = self._door.rules.identify(visitor)
             await self._door.acceptance.check_sender(principal, command.sender)
         except MSSError as error:
-            if self._door.rules.origin is Origin.PEER:
-                subject = subject_of(tls)
-                await self._door.acceptance.note_peer_refusal(
-                    error, subject=subject, host=self._host
-                )
+            await self._door.note_refusal(error, subject=subject_of(tls), host=self._host)
             raise
+        self._is_no_stranger()
+        await self._door.note_recognised(principal)
         return principal
 
     async def _rcpt(self, argument: str) -> Reply:
@@ -519,7 +547,7 @@ class Connection(SMTP):
             return replies.RECIPIENT_OK
         if len(transaction.recipients) >= self._door.limits.recipients:
             raise TooManyRecipientsError(limit=self._door.limits.recipients)
-        route = await self._door.acceptance.route(transaction.principal, recipient.address)
+        route = await self._door.route(transaction.principal, recipient.address)
         if isinstance(route, RefusedRoute):
             raise route.error
         transaction.recipients[recipient.address.key] = recipient

@@ -38,15 +38,22 @@ class DoorTls:
         key = settings.path(settings.tls.key)
         ciphers = settings.tls.ciphers or tls.CIPHERS
         with _as_settings_error(certificate):
-            # A client without a certificate gets as far as an SMTP reply that tells it so.
+            # A client without a certificate, or with one of last year, gets as far as an SMTP
+            # reply that tells it so; the trust space judges the dates (docs/adr/0018).
             mx = tls.server_context(
-                certificate, key, client_anchors_pem=read_authorities(settings), ciphers=ciphers
+                certificate,
+                key,
+                client_anchors_pem=read_authorities(settings),
+                check_time=False,
+                ciphers=ciphers,
             )
             # A certificate is asked for and never required: software logs in with it.
             submission = tls.server_context(
                 certificate,
                 key,
-                client_anchors_pem=read_authorities(settings) if settings.tls.ask_software else None,
+                client_anchors_pem=read_authorities(settings)
+                if settings.tls.ask_software
+                else None,
                 ciphers=ciphers,
             )
         self.mx, self.submission = mx, submission
@@ -73,6 +80,7 @@ class RelayTls:
                 certificate,
                 settings.path(settings.tls.key),
                 anchors_pem=read_authorities(settings),
+                check_time=False,  # the trust space judges the dates, and says so by their name
                 ciphers=settings.tls.ciphers or tls.CIPHERS,
             )
 

@@ -14,13 +14,14 @@ from typing import Protocol
 
 from crypto.tls import TlsEndpoint
 from directory.address import MailAddress
-from mss.errors import MSSError
+from mss.errors import MSSError, RecipientUnknownError, TooManyUnknownError
 from mss.model.message import Origin
-from mss.model.principal import AccountPrincipal, Principal
-from mss.pipeline.submission import Accepted, Route, Submission
+from mss.model.principal import AccountPrincipal, PeerPrincipal, Principal
+from mss.pipeline.submission import Accepted, RefusedRoute, Route, Submission
 from mss.settings import LimitSettings
 from mss.smtp import replies
 from mss.smtp.auth import Credentials
+from mss.smtp.noticing import Acquaintances, RefusalGate, UnknownMeter
 from mss.smtp.replies import Reply
 
 
@@ -35,8 +36,14 @@ class Acceptance(Protocol):
         """Say where a recipient is, or why it cannot be reached."""
         ...
 
-    async def note_peer_refusal(self, error: MSSError, *, subject: str, host: str) -> None:
+    async def note_peer_refusal(
+        self, error: MSSError, *, subject: str, host: str, left_out: int = 0
+    ) -> None:
         """Write into the journal that an operator was turned away."""
+        ...
+
+    async def note_peer_recognised(self, peer: PeerPrincipal) -> None:
+        """Write into the journal that an operator was let in, and on what grounds."""
         ...
 
     async def accept(self, submission: Submission) -> Accepted:
@@ -50,12 +57,14 @@ class Visitor:
 
     Attributes:
         tls: The TLS session; nothing is asked of the rules before there is one.
+        sender_domain: Domain of the envelope sender; `None` for the null sender.
         account: Whoever logged in on this connection.
     """
 
     host: str
     tls: TlsEndpoint
     account: AccountPrincipal | None
+    sender_domain: str | None = None
 
 
 class Rules(Protocol):
@@ -117,6 +126,9 @@ class Door:
         self._per_network: Counter[str] = Counter()
         self._is_empty = asyncio.Event()
         self._is_empty.set()
+        self._refusals = RefusalGate()
+        self._acquaintances = Acquaintances()
+        self._unknown = UnknownMeter(self.limits.unknown_recipients)
 
     def admit(self, connection: Inmate, host: str) -> Reply | None:
         """Let a connection in, or say why not."""
@@ -142,6 +154,38 @@ class Door:
         if not self._inside:
             self._is_empty.set()
 
+    async def note_refusal(self, error: MSSError, *, subject: str, host: str) -> None:
+        """Have it journalled that an operator was turned away; users are only logged."""
+        if self.rules.origin is not Origin.PEER:
+            return
+        left_out = self._refusals.admit(network_of(host), now=_now())
+        if left_out is not None:
+            await self.acceptance.note_peer_refusal(
+                error, subject=subject, host=host, left_out=left_out
+            )
+
+    async def note_recognised(self, principal: Principal) -> None:
+        """Have it journalled, now and then, that an operator was let in."""
+        if isinstance(principal, PeerPrincipal) and self._acquaintances.is_new(
+            principal.fingerprint, now=_now()
+        ):
+            await self.acceptance.note_peer_recognised(principal)
+
+    async def route(self, principal: Principal, recipient: MailAddress) -> Route:
+        """Say where a recipient is; an operator may not try out names without end.
+
+        Raises:
+            TooManyUnknownError: It has asked for too many unknown ones lately.
+        """
+        if not isinstance(principal, PeerPrincipal):
+            return await self.acceptance.route(principal, recipient)
+        if self._unknown.is_over(principal.subject, now=_now()):
+            raise TooManyUnknownError(limit=self.limits.unknown_recipients)
+        found = await self.acceptance.route(principal, recipient)
+        if isinstance(found, RefusedRoute) and isinstance(found.error, RecipientUnknownError):
+            self._unknown.count(principal.subject, now=_now())
+        return found
+
     async def stop(self, *, grace_seconds: float) -> None:
         """Send everybody away: idle ones now, others when their message is answered."""
         self.is_stopping = True
@@ -153,6 +197,10 @@ class Door:
         except TimeoutError:
             for connection in tuple(self._inside):
                 connection.abort()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def network_of(host: str) -> str:

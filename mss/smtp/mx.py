@@ -1,12 +1,13 @@
 """The door for other operators: known by certificate, allowed what the trust list says.
 
-A peer is recognised anew at each MAIL, because a connection may outlive a trust list; the judgement
-is remembered by the trust space, so that this costs nothing.
+A peer is recognised anew at each MAIL, because a connection may outlive a trust list, and for the
+domain of that sender; the costly half of the judgement is remembered by the trust store.
 
 Errors
     `PeerCertificateMissingError`, `PeerNotTrustedError`, `TrustListMissingError`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,7 +26,14 @@ from mss.smtp.errors import PeerCertificateMissingError
 class PeerJudge(Protocol):
     """What this door asks the trust space."""
 
-    def judge_peer(self, certificate: Certificate, *, host: str) -> PeerPrincipal:
+    def judge_peer(
+        self,
+        certificate: Certificate,
+        *,
+        intermediates: Sequence[Certificate],
+        domain: str | None,
+        host: str,
+    ) -> PeerPrincipal:
         """Recognise the operator behind a client certificate, or raise `MSSError`."""
         ...
 
@@ -60,7 +68,12 @@ class PeerRules:
             raise PeerCertificateMissingError(host=visitor.host) from None
         except CertificateSyntaxError as error:
             raise PeerNotTrustedError(domain="", reason=error.code) from error
-        return self.trust.judge_peer(certificate, host=visitor.host)
+        return self.trust.judge_peer(
+            certificate,
+            intermediates=tls.shown_intermediates(visitor.tls),
+            domain=visitor.sender_domain,
+            host=visitor.host,
+        )
 
     async def authenticate(
         self,

@@ -24,6 +24,7 @@ from crypto import tls
 from crypto.certificates import Certificate
 from crypto.errors import CryptoError
 from mss.model.delivery import Delivery
+from mss.policy.peer import handshake_objection
 from mss.settings import RelaySettings
 from mss.smtp.commands import encode_xtext
 from mss.smtp.data import END, iter_wire
@@ -177,6 +178,11 @@ class OutgoingSession:
         except CryptoError as error:
             raise HostFault("tls-failed", error.code) from error
 
+    @property
+    def intermediates(self) -> tuple[Certificate, ...]:
+        """The other certificates that the host sent along; hostile until proven."""
+        return tls.shown_intermediates(self.writer.get_extra_info("ssl_object"))
+
     async def hand_over(self, delivery: Delivery, raw: bytes) -> PeerReply:
         """Send one message to one recipient; return the reply that takes responsibility.
 
@@ -272,7 +278,8 @@ class OutgoingSession:
             async with self._within(self.settings.connect_seconds):
                 await self.writer.start_tls(context, server_hostname=self.host.name)
         except ssl.SSLCertVerificationError as error:
-            raise HostFault("certificate-untrusted", error.verify_message) from error
+            objection = handshake_objection(tls.handshake_fault(error))
+            raise HostFault(objection.code, error.verify_message) from error
         # What was sent in clear during the handshake must not be taken for a reply inside TLS.
         self._refuse_injection()
 
@@ -376,7 +383,8 @@ class OutgoingSession:
             raise
         except ssl.SSLError as error:
             # With TLS 1.3 a server that dislikes our certificate says so after the handshake.
-            raise HostFault("tls-failed", error.reason or "") from error
+            objection = handshake_objection(tls.handshake_fault(error))
+            raise HostFault(objection.code, error.reason or "") from error
         except TimeoutError as error:
             raise HostFault("peer-timeout", "no answer in time") from error
         except asyncio.LimitOverrunError as error:

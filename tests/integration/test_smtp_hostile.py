@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mss.smtp import connection, data
+from mss.smtp import data
 from mss.smtp.server import SmtpDoors, open_smtp_doors
 from tests.support.smtp_fakes import (
     DOCTOR,
@@ -299,11 +299,10 @@ async def test_a_slow_message_has_an_absolute_deadline(
 
 @pytest.mark.parametrize("door", ["mx", "submissions"])
 async def test_a_stalled_handshake_has_a_deadline(
-    open_with: Open, door: str, monkeypatch: pytest.MonkeyPatch
+    open_with: Open, services: FakeServices, door: str
 ) -> None:
     """The place of a client that never shakes hands is free again."""
-    monkeypatch.setattr(connection, "HANDSHAKE_SECONDS", 0.1)
-    async with open_with(connections=1) as doors:
+    async with open_with(connections=1, handshake_seconds=0.1) as doors:
         stalled = await Wire.open(doors.ports[door], greet=door == "mx")
         if door == "mx":
             await stalled.ask("EHLO x")
@@ -313,6 +312,22 @@ async def test_a_stalled_handshake_has_a_deadline(
         await stalled.close()
         async with await Wire.open(doors.ports["mx"]) as wire:
             assert (await wire.ask("NOOP")).code == 250
+    noted = [("tls-failed", "")] if door == "mx" else []
+    assert services.acceptance.refusals == noted
+
+
+async def test_small_commands_do_not_stretch_the_stay_of_a_stranger(open_with: Open) -> None:
+    """One NOOP every few seconds would keep a place for hours (slowloris)."""
+    async with (
+        open_with(stranger_seconds=0.2) as doors,
+        await Wire.open(doors.ports["mx"]) as wire,
+    ):
+        assert (await wire.ask("NOOP")).code == 250
+
+        reply = await wire.reply()
+
+        assert (reply.code, reply.status) == (421, "4.4.2")
+        assert await wire.is_closed()
 
 
 async def test_places_are_limited_and_come_back(open_with: Open) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from mss.errors import (
     DomainNotTrustedError,
     MSSError,
     NotAuthenticatedError,
+    PeerExpiredError,
     PeerNotTrustedError,
     RecipientUnknownError,
     SenderNotAllowedError,
@@ -61,9 +62,15 @@ class FakeAcceptance:
     done: asyncio.Event = field(default_factory=asyncio.Event)
     local: frozenset[str] = frozenset({DOCTOR, COLLEAGUE})
     refusals: list[tuple[str, str]] = field(default_factory=list)
+    recognised: list[str] = field(default_factory=list)
 
-    async def note_peer_refusal(self, error: MSSError, *, subject: str, host: str) -> None:
+    async def note_peer_refusal(
+        self, error: MSSError, *, subject: str, host: str, left_out: int = 0
+    ) -> None:
         self.refusals.append((error.code, subject))
+
+    async def note_peer_recognised(self, peer: PeerPrincipal) -> None:
+        self.recognised.append(peer.subject)
 
     async def check_sender(self, principal: Principal, sender: MailAddress | None) -> None:
         match principal:
@@ -159,11 +166,20 @@ class FakeTrust:
     )
     error: MSSError | None = None
     judged: int = 0
+    delisted: frozenset[str] = frozenset()
 
-    def judge_peer(self, certificate: Certificate, *, host: str) -> PeerPrincipal:
+    def judge_peer(
+        self,
+        certificate: Certificate,
+        *,
+        intermediates: Sequence[Certificate] = (),
+        domain: str | None = None,
+        host: str,
+    ) -> PeerPrincipal:
         self.judged += 1
         if self.error is not None:
             raise self.error
+        self._check_dates(certificate, domain or "")
         name = certificate.common_name or ""
         if name not in self.domains:
             raise PeerNotTrustedError(domain="", reason="certificate-not-listed")
@@ -174,12 +190,28 @@ class FakeTrust:
             host=host,
         )
 
-    def judge_server(self, certificate: Certificate, *, domain: str, host: str) -> None:
+    def is_trusted_domain(self, domain: str) -> bool:
+        return domain not in self.delisted
+
+    def judge_server(
+        self,
+        certificate: Certificate,
+        *,
+        intermediates: Sequence[Certificate] = (),
+        domain: str,
+        host: str,
+    ) -> None:
         self.judged += 1
         if self.error is not None:
             raise self.error
+        self._check_dates(certificate, domain)
         if domain not in self.domains.get(certificate.common_name or "", frozenset()):
             raise PeerNotTrustedError(domain=domain, reason="certificate-not-listed-for-domain")
+
+    def _check_dates(self, certificate: Certificate, domain: str) -> None:
+        """As the real one: OpenSSL leaves the dates to it."""
+        if certificate.not_after_at < SystemClock().now():
+            raise PeerExpiredError(domain=domain, reason="expired")
 
 
 @dataclass(frozen=True, kw_only=True)
