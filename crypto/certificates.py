@@ -14,18 +14,25 @@ Sources
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha1, sha256
 from typing import Final, TypeVar
+from unicodedata import normalize
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
+from cryptography.x509.oid import (
+    AuthorityInformationAccessOID,
+    ExtendedKeyUsageOID,
+    ExtensionOID,
+    NameOID,
+)
 
 from crypto import der
 from crypto.algorithms import SMIME_CAPABILITIES
@@ -33,6 +40,7 @@ from crypto.errors import CertificateSyntaxError
 
 MAX_CERTIFICATE_OCTETS: Final = 64 * 1024
 MAX_BUNDLE_OCTETS: Final = 8 * 1024 * 1024
+MAX_SERIAL_OCTETS: Final = 20  # RFC 5280, 4.1.2.2
 
 SERVER_AUTH: Final = ExtendedKeyUsageOID.SERVER_AUTH.dotted_string
 CLIENT_AUTH: Final = ExtendedKeyUsageOID.CLIENT_AUTH.dotted_string
@@ -63,6 +71,7 @@ _KEY_USAGES: Final = (
 )
 
 Name = tuple[tuple[str, str], ...]
+ComparableName = tuple[frozenset[tuple[str, str]], ...]
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 
@@ -80,6 +89,10 @@ class Certificate:
         issuer_der: The issuer's name as encoded here.
         serial_der: The serial number as encoded here, a whole INTEGER.
         key_identifier: From the extension, or computed by the usual method if absent.
+        crl_urls: Where complete revocation lists are, as the issuer says; likewise the next three.
+        delta_crl_urls: Where delta lists are (freshestCRL).
+        ocsp_urls: Where a responder answers about this certificate.
+        issuer_urls: Where the certificate of the issuer is.
     """
 
     der: bytes = field(repr=False)
@@ -104,6 +117,9 @@ class Certificate:
     key_identifier: bytes = field(compare=False, repr=False)
     authority_key_identifier: bytes | None = field(compare=False, repr=False)
     crl_urls: tuple[str, ...] = field(compare=False, repr=False)
+    delta_crl_urls: tuple[str, ...] = field(compare=False, repr=False)
+    ocsp_urls: tuple[str, ...] = field(compare=False, repr=False)
+    issuer_urls: tuple[str, ...] = field(compare=False, repr=False)
     public_key: CertificatePublicKeyTypes = field(compare=False, repr=False)
     parsed: x509.Certificate = field(compare=False, repr=False)
 
@@ -213,11 +229,11 @@ def _read(octets: bytes) -> Certificate:
     names = _RawNames.of(octets)
     parsed = x509.load_der_x509_certificate(octets)
     extensions = parsed.extensions  # reading them all refuses duplicates
-    alternative = _extension(extensions, x509.SubjectAlternativeName)
-    usages = _extension(extensions, x509.ExtendedKeyUsage)
-    policies = _extension(extensions, x509.CertificatePolicies)
-    constraints = _extension(extensions, x509.BasicConstraints)
-    authority = _extension(extensions, x509.AuthorityKeyIdentifier)
+    alternative = find_extension(extensions, x509.SubjectAlternativeName)
+    usages = find_extension(extensions, x509.ExtendedKeyUsage)
+    policies = find_extension(extensions, x509.CertificatePolicies)
+    constraints = find_extension(extensions, x509.BasicConstraints)
+    authority = find_extension(extensions, x509.AuthorityKeyIdentifier)
     return Certificate(
         der=octets,
         fingerprint=sha256(octets).hexdigest(),
@@ -240,7 +256,10 @@ def _read(octets: bytes) -> Certificate:
         is_authority=constraints is not None and constraints.ca,
         key_identifier=_key_identifier(extensions, names.public_key_bits),
         authority_key_identifier=authority.key_identifier if authority else None,
-        crl_urls=_crl_urls(extensions),
+        crl_urls=_point_urls(find_extension(extensions, x509.CRLDistributionPoints)),
+        delta_crl_urls=_point_urls(find_extension(extensions, x509.FreshestCRL)),
+        ocsp_urls=_access_urls(extensions, AuthorityInformationAccessOID.OCSP),
+        issuer_urls=_access_urls(extensions, AuthorityInformationAccessOID.CA_ISSUERS),
         public_key=parsed.public_key(),
         parsed=parsed,
     )
@@ -260,8 +279,11 @@ class _RawNames:
         fields = der.Fields(der.Fields(der.parse(octets)).take(der.SEQUENCE))
         fields.find(der.context(0))
         serial = fields.take(der.INTEGER)
-        if not der.read_integer(serial) > 0:
+        number = der.read_integer(serial)
+        if number <= 0:
             raise CertificateSyntaxError("serial-not-positive")  # RFC 5280, 4.1.2.2
+        if number.bit_length() > MAX_SERIAL_OCTETS * 8:
+            raise CertificateSyntaxError("serial-too-long")
         fields.take(der.SEQUENCE)
         issuer = fields.take(der.SEQUENCE)
         fields.take(der.SEQUENCE)
@@ -271,11 +293,27 @@ class _RawNames:
         return cls(serial.raw, issuer.raw, subject.raw, der.read_bits(key.take()))
 
 
-def _extension(extensions: x509.Extensions, kind: type[_Extension]) -> _Extension | None:
+def find_extension(extensions: x509.Extensions, kind: type[_Extension]) -> _Extension | None:
+    """Return the value of the extension of a *kind*, if there is one."""
     try:
         return extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
         return None
+
+
+@lru_cache(maxsize=4096)
+def comparable_name(name: x509.Name) -> ComparableName:
+    """Fold case, spaces and presentation forms, as RFC 5280, 7.1 compares names."""
+    return tuple(
+        frozenset(
+            (
+                attribute.oid.dotted_string,
+                " ".join(normalize("NFKC", _text(attribute)).casefold().split()),
+            )
+            for attribute in rdn
+        )
+        for rdn in name.rdns
+    )
 
 
 def _pairs(name: x509.Name) -> Name:
@@ -304,7 +342,7 @@ def _mail_addresses(
 
 
 def _key_usages(extensions: x509.Extensions) -> frozenset[str] | None:
-    usage = _extension(extensions, x509.KeyUsage)
+    usage = find_extension(extensions, x509.KeyUsage)
     if usage is None:
         return None
     return frozenset(name for attribute, name in _KEY_USAGES if getattr(usage, attribute))
@@ -331,11 +369,20 @@ def _key_identifier(extensions: x509.Extensions, public_key_bits: bytes) -> byte
     return value.digest
 
 
-def _crl_urls(extensions: x509.Extensions) -> tuple[str, ...]:
-    points = _extension(extensions, x509.CRLDistributionPoints)
+def _point_urls(points: Iterable[x509.DistributionPoint] | None) -> tuple[str, ...]:
     return tuple(
         name.value
         for point in points or ()
         for name in point.full_name or ()
         if isinstance(name, x509.UniformResourceIdentifier)
+    )
+
+
+def _access_urls(extensions: x509.Extensions, method: x509.ObjectIdentifier) -> tuple[str, ...]:
+    access = find_extension(extensions, x509.AuthorityInformationAccess)
+    return tuple(
+        each.access_location.value
+        for each in access or ()
+        if each.access_method == method
+        and isinstance(each.access_location, x509.UniformResourceIdentifier)
     )

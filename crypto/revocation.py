@@ -1,55 +1,51 @@
-"""Was this certificate revoked, as far as these lists tell?
+"""Was this certificate revoked, as far as these lists and responses tell?
 
-Pure: octets of lists and an instant in, a status out. Good, revoked and unknown are three different
-answers; only a fresh list, signed by the issuer of the certificate and meant for it, makes the
-first two. Lists are complete or delta, direct (signed by the authority that they speak for), and
-their serial numbers are kept as a set, so that a look-up costs the same whatever the size.
+Pure: what was fetched before, and an instant, in; a status out. Good, revoked and unknown are three
+different answers; only fresh statements, signed by who may speak for the issuer and meant for this
+certificate, make the first two. Complete and delta lists, direct and indirect, for all reasons or
+for some, and OCSP responses are all heard: whoever says *revoked* wins, and *good* needs one that
+says so for every reason.
 
 Errors
-    `RevocationSyntaxError` for any octets that are not a list.
+    None: what does not help is passed over, and the answer is then `Unknown` with a reason.
 Sources
-    RFC 5280, 5 (the lists) and 6.3 (judging by them).
+    RFC 5280, 6.3 (lists); RFC 6960, 3.2 and 4.2.2 (responses).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
-from hashlib import sha256
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtensionOID
 
-from crypto.certificates import Certificate
-from crypto.errors import RevocationSyntaxError
+from crypto.certificates import Certificate, ComparableName, comparable_name, find_extension
+from crypto.crl import RevocationList
+from crypto.crl_entries import REMOVED, Entry
+from crypto.ocsp import OcspResponse, ResponseStatus
 
-MAX_LIST_OCTETS: Final = 256 * 1024 * 1024
+_ALL_REASONS: Final = frozenset(x509.ReasonFlags) - {
+    x509.ReasonFlags.unspecified,
+    x509.ReasonFlags.remove_from_crl,
+}
 
-_READ_ERRORS: Final = (
-    ValueError,
-    TypeError,
-    OverflowError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-)
-_UNDERSTOOD: Final = frozenset(
-    {
-        ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
-        ExtensionOID.CRL_NUMBER,
-        ExtensionOID.DELTA_CRL_INDICATOR,
-        ExtensionOID.ISSUING_DISTRIBUTION_POINT,
-        ExtensionOID.FRESHEST_CRL,
-        ExtensionOID.AUTHORITY_INFORMATION_ACCESS,
-        ExtensionOID.ISSUER_ALTERNATIVE_NAME,
-    }
-)
-_STRONG: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reliance:
+    """One statement that a verdict rests on.
+
+    Attributes:
+        kind: `crl`, `delta-crl` or `ocsp`.
+        sha256: Digest of its octets.
+        number: Number of the list, if it has one.
+    """
+
+    kind: str
+    sha256: str
+    number: int | None
+    this_update_at: datetime
+    next_update_at: datetime | None
+    octets: RevocationList | OcspResponse = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +53,7 @@ class Good:
     """Not revoked, and this may be relied upon until then."""
 
     until: datetime
+    rests_on: tuple[Reliance, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +62,12 @@ class Revoked:
 
     revoked_at: datetime
     reason: str
+    rests_on: tuple[Reliance, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """The lists do not tell; *reason* is `no-list`, `stale-list` or `unusable-list`."""
+    """Nothing tells: `no-list`, `unusable-list`, `stale-list`, or `unknown-to-responder`."""
 
     reason: str
 
@@ -77,176 +75,304 @@ class Unknown:
 RevocationStatus = Good | Revoked | Unknown
 
 
-@dataclass(frozen=True, kw_only=True)
-class RevocationList:
-    """A parsed list. Compared by its octets.
+class Signers(Protocol):
+    """Finds who else may have signed a statement, and proves it."""
 
-    Attributes:
-        fingerprint: SHA-256 of the octets, lower-case hexadecimal.
-        next_update_at: None if the list promises nothing; such a list is never relied upon.
-        number: Sequence number, if it has one.
-        base_number: For a delta list, the complete list that it adds to; else None.
-    """
+    def named(self, name: ComparableName) -> Iterable[Certificate]:
+        """List authorities of that name; nothing is said about whether to believe them."""
+        ...
 
-    der: bytes = field(repr=False)
-    fingerprint: str = field(compare=False)
-    issuer_text: str = field(compare=False)
-    this_update_at: datetime = field(compare=False)
-    next_update_at: datetime | None = field(compare=False)
-    number: int | None = field(compare=False)
-    base_number: int | None = field(compare=False)
-    parsed: x509.CertificateRevocationList = field(compare=False, repr=False)
-
-    @cached_property
-    def serials(self) -> frozenset[int]:
-        """Serial numbers on the list."""
-        return frozenset(entry.serial_number for entry in self.parsed)
-
-    @cached_property
-    def _signed_by(self) -> dict[str, bool]:
-        return {}
-
-    def is_signed_by(self, issuer: Certificate) -> bool:
-        """Say whether *issuer* made this list; the answer is kept, as the check reads it all."""
-        known = self._signed_by
-        if issuer.fingerprint not in known:
-            known[issuer.fingerprint] = _verifies(self.parsed, issuer)
-        return known[issuer.fingerprint]
-
-    def is_fresh_at(self, at: datetime) -> bool:
-        """Say whether the list was in force at *at*."""
-        return self.next_update_at is not None and (
-            self.this_update_at <= at <= self.next_update_at
-        )
+    def is_proven(self, signer: Certificate) -> bool:
+        """Say whether *signer* leads to the same anchor and is not revoked."""
+        ...
 
 
-def parse_revocation_list(octets: bytes) -> RevocationList:
-    """Read one list in DER or PEM."""
-    if len(octets) > MAX_LIST_OCTETS:
-        raise RevocationSyntaxError("too-large")
-    try:
-        if b"-----BEGIN" in octets[:1024]:
-            parsed = x509.load_pem_x509_crl(octets)
-        else:
-            parsed = x509.load_der_x509_crl(octets)
-        encoded = parsed.public_bytes(Encoding.DER)
-        number = _extension_number(parsed, x509.CRLNumber)
-        base = _extension_number(parsed, x509.DeltaCRLIndicator)
-        return RevocationList(
-            der=encoded,
-            fingerprint=sha256(encoded).hexdigest(),
-            issuer_text=parsed.issuer.rfc4514_string(),
-            this_update_at=parsed.last_update_utc,
-            next_update_at=parsed.next_update_utc,
-            number=number,
-            base_number=base,
-            parsed=parsed,
-        )
-    except _READ_ERRORS as error:
-        raise RevocationSyntaxError("malformed") from error
+class OnlyTheIssuer:
+    """Believes nobody but the issuer of the certificate."""
+
+    def named(self, name: ComparableName) -> Iterable[Certificate]:
+        """List nobody."""
+        del name
+        return ()
+
+    def is_proven(self, signer: Certificate) -> bool:
+        """Believe nobody."""
+        del signer
+        return False
+
+
+ONLY_THE_ISSUER: Final = OnlyTheIssuer()
 
 
 def judge(
-    certificate: Certificate, *, issuer: Certificate, lists: Iterable[RevocationList], at: datetime
+    certificate: Certificate,
+    *,
+    issuer: Certificate,
+    lists: Iterable[RevocationList] = (),
+    responses: Iterable[OcspResponse] = (),
+    at: datetime,
+    signers: Signers = ONLY_THE_ISSUER,
 ) -> RevocationStatus:
-    """Say what *lists* tell about *certificate*, which *issuer* signed.
-
-    The newest complete list in force decides, then the newest delta list that builds upon it.
-    """
-    made = [each for each in lists if _speaks_for(each, certificate, issuer)]
-    if not made:
-        return Unknown(reason="no-list")
-    usable = [each for each in made if _is_usable(each, certificate)]
-    if not usable:
-        return Unknown(reason="unusable-list")
-    fresh = sorted(
-        (each for each in usable if each.is_fresh_at(at)), key=lambda each: each.this_update_at
+    """Say what *lists* and *responses* tell about *certificate*, which *issuer* signed."""
+    by_lists = _Lists(certificate, issuer, at, signers).judge(lists)
+    by_responses = _judge_by_responses(
+        certificate, issuer=issuer, responses=responses, at=at, signers=signers
     )
-    complete = [each for each in fresh if each.base_number is None]
-    if not complete:
-        return Unknown(reason="stale-list")
-    newest = complete[-1]
-    deltas = [each for each in fresh if _builds_upon(each, newest)]
-    for delta in deltas[-1:]:
-        if certificate.serial in delta.serials:
-            return _entry_status(delta, certificate.serial)
-    if certificate.serial in newest.serials:
-        return _entry_status(newest, certificate.serial)
-    assert newest.next_update_at is not None  # it is fresh
-    return Good(until=newest.next_update_at)
+    for status in (by_responses, by_lists):
+        if isinstance(status, Revoked):
+            return status
+    for status in (by_responses, by_lists):
+        if isinstance(status, Good):
+            return status
+    if isinstance(by_lists, Unknown) and by_lists.reason == "no-list" and by_responses is not None:
+        return by_responses
+    return by_lists
 
 
-def _speaks_for(candidate: RevocationList, certificate: Certificate, issuer: Certificate) -> bool:
-    return (
-        candidate.parsed.issuer == certificate.parsed.issuer
-        and issuer.allows("cRLSign")
-        and candidate.is_signed_by(issuer)
-    )
+# --- Lists -----------------------------------------------------------------------------------
 
 
-def _is_usable(candidate: RevocationList, certificate: Certificate) -> bool:
-    """Say whether the scope of a list covers the certificate, and we understand all of it."""
-    for extension in candidate.parsed.extensions:
-        if extension.critical and extension.oid not in _UNDERSTOOD:
-            return False
-        if isinstance(extension.value, x509.IssuingDistributionPoint):
-            return _covers(extension.value, certificate)
-    return True
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """A distribution point of the certificate: where its issuer says that a list is."""
+
+    names: frozenset[object]
+    issuers: frozenset[ComparableName]
+    reasons: frozenset[x509.ReasonFlags]
 
 
-def _covers(point: x509.IssuingDistributionPoint, certificate: Certificate) -> bool:
-    if point.indirect_crl or point.only_some_reasons or point.only_contains_attribute_certs:
-        return False
-    if point.only_contains_user_certs and certificate.is_authority:
-        return False
-    if point.only_contains_ca_certs and not certificate.is_authority:
-        return False
-    if point.full_name is None:
-        return point.relative_name is None
-    names = {each.value for each in point.full_name}
-    return not names.isdisjoint(certificate.crl_urls)
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    """Judges one certificate by lists, RFC 5280, 6.3.3."""
 
+    certificate: Certificate
+    issuer: Certificate
+    at: datetime
+    signers: Signers
 
-def _builds_upon(delta: RevocationList, complete: RevocationList) -> bool:
-    return (
-        delta.base_number is not None
-        and complete.number is not None
-        and delta.number is not None
-        and delta.base_number <= complete.number < delta.number
-    )
+    def judge(self, lists: Iterable[RevocationList]) -> RevocationStatus:
+        points = tuple(_points(self.certificate))
+        issuers = {comparable_name(self.certificate.parsed.issuer)}
+        issuers.update(name for point in points for name in point.issuers)
+        made = [each for each in lists if each.issuer in issuers and self._is_made_by_rights(each)]
+        if not made:
+            return Unknown(reason="no-list")
+        about = [(each, self._reasons(each, points)) for each in made]
+        usable = [(each, reasons) for each, reasons in about if reasons and each.is_understood]
+        if not usable:
+            return Unknown(reason="unusable-list")
+        return self._conclude([(each, got) for each, got in usable if each.is_fresh_at(self.at)])
 
+    def _conclude(
+        self, fresh: Sequence[tuple[RevocationList, frozenset[x509.ReasonFlags]]]
+    ) -> RevocationStatus:
+        covered: set[x509.ReasonFlags] = set()
+        rests_on: list[Reliance] = []
+        lapses: list[datetime] = []
+        for complete, reasons in _newest_of_each_scope(fresh):
+            delta = _newest_delta(complete, [each for each, _ in fresh])
+            relied = [_reliance(each) for each in (complete, delta) if each is not None]
+            entry = self._find(complete, delta)
+            if entry is not None:
+                return Revoked(
+                    revoked_at=entry.revoked_at, reason=entry.reason, rests_on=tuple(relied)
+                )
+            covered |= reasons
+            rests_on += relied
+            assert complete.next_update_at is not None, "it is fresh"
+            lapses.append(complete.next_update_at)
+        if covered >= _ALL_REASONS:
+            return Good(until=min(lapses), rests_on=tuple(rests_on))
+        return Unknown(reason="some-reasons" if covered else "stale-list")
 
-def _entry_status(found_in: RevocationList, serial: int) -> RevocationStatus:
-    entry = found_in.parsed.get_revoked_certificate_by_serial_number(serial)
-    assert entry is not None  # the set of serials was made from this list
-    try:
-        flag = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
-    except x509.ExtensionNotFound:
-        flag = x509.ReasonFlags.unspecified
-    except _READ_ERRORS:
-        flag = x509.ReasonFlags.unspecified  # unreadable detail; listed all the same
-    if flag is x509.ReasonFlags.remove_from_crl and found_in.next_update_at is not None:
-        return Good(until=found_in.next_update_at)
-    return Revoked(revoked_at=entry.revocation_date_utc, reason=flag.value)
-
-
-def _verifies(parsed: x509.CertificateRevocationList, issuer: Certificate) -> bool:
-    key = issuer.public_key
-    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
-        return False
-    try:
-        algorithm = parsed.signature_hash_algorithm
-        if algorithm is not None and not isinstance(algorithm, _STRONG):
-            return False
-        return parsed.is_signature_valid(key)
-    except _READ_ERRORS:
-        return False
-
-
-def _extension_number(
-    parsed: x509.CertificateRevocationList, kind: type[x509.CRLNumber | x509.DeltaCRLIndicator]
-) -> int | None:
-    try:
-        return parsed.extensions.get_extension_for_class(kind).value.crl_number
-    except x509.ExtensionNotFound:
+    def _find(self, complete: RevocationList, delta: RevocationList | None) -> Entry | None:
+        own = comparable_name(self.certificate.parsed.issuer)
+        for each in (delta, complete):
+            if each is None:
+                continue
+            entry = each.entries.find(self.certificate.serial, own, is_own=each.issuer == own)
+            if entry is not None:
+                return None if entry.reason == REMOVED else entry
         return None
+
+    def _is_made_by_rights(self, candidate: RevocationList) -> bool:
+        """Say whether somebody signed it who may speak under the name of its issuer."""
+        name = comparable_name(self.issuer.parsed.subject)
+        if candidate.issuer == name and _signs_lists(self.issuer, candidate):
+            return True
+        return any(
+            _signs_lists(signer, candidate) and self.signers.is_proven(signer)
+            for signer in self.signers.named(candidate.issuer)
+            if signer != self.issuer
+        )
+
+    def _reasons(
+        self, candidate: RevocationList, points: Sequence[_Point]
+    ) -> frozenset[x509.ReasonFlags]:
+        """Return the reasons for which a list speaks about the certificate."""
+        reasons: frozenset[x509.ReasonFlags] = frozenset()
+        if not self._is_of_kind(candidate.scope):
+            return reasons
+        own = frozenset({comparable_name(self.certificate.parsed.issuer)})
+        names = _scope_names(candidate)
+        for point in points:
+            expected = point.issuers or own
+            if candidate.issuer not in expected:
+                continue
+            if point.issuers and not candidate.is_indirect:
+                continue
+            if names is None or not names.isdisjoint(point.names):
+                reasons |= point.reasons
+        some = candidate.scope.only_some_reasons if candidate.scope else None
+        return reasons if some is None else reasons & some
+
+    def _is_of_kind(self, scope: x509.IssuingDistributionPoint | None) -> bool:
+        if scope is None:
+            return True
+        if scope.only_contains_attribute_certs:
+            return False
+        if self.certificate.is_authority:
+            return not scope.only_contains_user_certs
+        return not scope.only_contains_ca_certs
+
+
+def _signs_lists(signer: Certificate, candidate: RevocationList) -> bool:
+    return signer.allows("cRLSign") and candidate.is_signed_by(signer)
+
+
+def _points(certificate: Certificate) -> Iterator[_Point]:
+    """List the distribution points, then the one that every certificate has: its issuer's name."""
+    own = comparable_name(certificate.parsed.issuer)
+    written = find_extension(certificate.parsed.extensions, x509.CRLDistributionPoints)
+    for point in written or ():
+        issuers = frozenset(
+            comparable_name(each.value)
+            for each in point.crl_issuer or ()
+            if isinstance(each, x509.DirectoryName)
+        )
+        if point.crl_issuer and not issuers:
+            continue  # an issuer of lists that has no name to find it by
+        names = _names(point.full_name, point.relative_name, issuers or {own})
+        yield _Point(names or issuers, issuers, point.reasons or _ALL_REASONS)
+    yield _Point(frozenset({own}), frozenset(), _ALL_REASONS)
+
+
+def _scope_names(candidate: RevocationList) -> frozenset[object] | None:
+    """Return the names of the point that a list was issued for; None if for any."""
+    scope = candidate.scope
+    if scope is None or (scope.full_name is None and scope.relative_name is None):
+        return None
+    return _names(scope.full_name, scope.relative_name, {candidate.issuer})
+
+
+def _names(
+    full: Iterable[x509.GeneralName] | None,
+    relative: x509.RelativeDistinguishedName | None,
+    issuers: Iterable[ComparableName],
+) -> frozenset[object]:
+    if relative is not None:
+        last = comparable_name(x509.Name([relative]))
+        return frozenset((*name, *last) for name in issuers)
+    return frozenset(
+        comparable_name(each.value) if isinstance(each, x509.DirectoryName) else each
+        for each in full or ()
+    )
+
+
+def _newest_of_each_scope(
+    fresh: Sequence[tuple[RevocationList, frozenset[x509.ReasonFlags]]],
+) -> list[tuple[RevocationList, frozenset[x509.ReasonFlags]]]:
+    """Keep of each series of complete lists the newest: a certificate on hold may come back."""
+    newest: dict[object, tuple[RevocationList, frozenset[x509.ReasonFlags]]] = {}
+    for each, reasons in fresh:
+        if each.base_number is not None:
+            continue
+        known = newest.get(_series(each))
+        if known is None or _age_key(known[0]) < _age_key(each):
+            newest[_series(each)] = (each, reasons)
+    return list(newest.values())
+
+
+def _newest_delta(
+    complete: RevocationList, fresh: Iterable[RevocationList]
+) -> RevocationList | None:
+    """Return the newest delta list that builds upon *complete*."""
+    deltas = [
+        each
+        for each in fresh
+        if _series(each) == _series(complete)
+        and each.base_number is not None
+        and complete.number is not None
+        and each.number is not None
+        and each.base_number <= complete.number < each.number
+    ]
+    return max(deltas, key=_age_key, default=None)
+
+
+def _series(each: RevocationList) -> object:
+    """Return what is alike in all lists that replace each other."""
+    return each.issuer, each.scope, each.authority_key_identifier
+
+
+def _age_key(each: RevocationList) -> tuple[datetime, int]:
+    return each.this_update_at, -1 if each.number is None else each.number
+
+
+def _reliance(each: RevocationList) -> Reliance:
+    return Reliance(
+        kind="crl" if each.base_number is None else "delta-crl",
+        sha256=each.fingerprint,
+        number=each.number,
+        this_update_at=each.this_update_at,
+        next_update_at=each.next_update_at,
+        octets=each,
+    )
+
+
+# --- Responses -------------------------------------------------------------------------------
+
+
+def _judge_by_responses(
+    certificate: Certificate,
+    *,
+    issuer: Certificate,
+    responses: Iterable[OcspResponse],
+    at: datetime,
+    signers: Signers,
+) -> RevocationStatus | None:
+    """Say what the responses tell; None if none of them is about the certificate and usable."""
+    found: list[RevocationStatus] = []
+    for response in responses:
+        single = response.find(certificate, issuer=issuer)
+        if single is None or not single.is_fresh_at(at):
+            continue
+        responder = response.find_responder(issuer, at=at)
+        if responder is None:
+            continue
+        if responder.needs_proof and not signers.is_proven(responder.certificate):
+            continue
+        relied = (
+            Reliance(
+                kind="ocsp",
+                sha256=response.fingerprint,
+                number=None,
+                this_update_at=single.this_update_at,
+                next_update_at=single.next_update_at,
+                octets=response,
+            ),
+        )
+        match single.status:
+            case ResponseStatus.GOOD:
+                found.append(Good(until=single.relied_upon_until, rests_on=relied))
+            case ResponseStatus.REVOKED:
+                assert single.revoked_at is not None, "a revoked status has its instant"
+                found.append(
+                    Revoked(revoked_at=single.revoked_at, reason=single.reason, rests_on=relied)
+                )
+            case ResponseStatus.UNKNOWN:
+                found.append(Unknown(reason="unknown-to-responder"))
+    for kind in (Revoked, Good, Unknown):
+        of_kind = [each for each in found if isinstance(each, kind)]
+        if of_kind:
+            return of_kind[-1]
+    return None

@@ -1,12 +1,15 @@
 """Does this certificate lead to an anchor, for this use, at this instant?
 
-Four judgements, in order: a bounded search for a path (names, identifiers, real signatures), our
-rules for the use (key usage, policies, key sizes), revocation (`crypto.revocation`), and the
-algorithm of RFC 5280, 6.1, by pyhanko-certvalidator on that one path. All must agree. The search
-is ours because hostile sets of look-alike authorities make an exhaustive builder run for ever.
+Four judgements, in order: a bounded search for a path (`crypto.path_finder`), our rules for the use
+(key usage, policies, key sizes), the algorithm of RFC 5280, 6.1 on that one path
+(`crypto.path_validation`), and revocation (`crypto.revocation`). All must agree.
 
 A verdict that held is kept for a short while with the store, never longer than what it rests on:
-a door asks the same question for each connection. A refusal is not kept.
+a door asks the same question for each connection. A refusal is not kept. A store with new lists or
+answers starts without the verdicts that they may change.
+
+Nothing is fetched here. What would have helped is noted in the store's `wanted`, for a job that
+fetches (`crypto.fetch`) at another time.
 
 Units
     Instants are aware UTC.
@@ -17,29 +20,16 @@ Sources
     RFC 5280; RFC 8550 (S/MIME certificates); certificates that IGC-Santé publishes.
 """
 
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
 from itertools import pairwise
 from threading import Lock
 from typing import Final
 
-from asn1crypto import x509 as asn1_x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 from cryptography.x509.oid import ExtensionOID
-from pyhanko_certvalidator import errors as path_errors
-from pyhanko_certvalidator.authority import CertTrustAnchor
-from pyhanko_certvalidator.context import ValidationContext
-from pyhanko_certvalidator.path import ValidationPath
-from pyhanko_certvalidator.policy_decl import (
-    NO_REVOCATION,
-    REQUIRE_REVINFO,
-    CertRevTrustPolicy,
-)
-from pyhanko_certvalidator.validate import async_validate_path
 
 from crypto.algorithms import MAX_RSA_BITS, MIN_RSA_BITS
 from crypto.certificates import (
@@ -49,31 +39,24 @@ from crypto.certificates import (
     SERVER_AUTH,
     SIGN_DOCUMENTS,
     Certificate,
-    Name,
+    ComparableName,
+    comparable_name,
 )
+from crypto.crl import RevocationList, parse_revocation_list
 from crypto.errors import (
     CryptoError,
-    ExpiredError,
     IndeterminateError,
     RevokedError,
     UntrustedError,
 )
-from crypto.revocation import (
-    Good,
-    RevocationList,
-    Revoked,
-    Unknown,
-    judge,
-    parse_revocation_list,
-)
+from crypto.ocsp import OcspResponse, parse_ocsp_response
+from crypto.path_finder import MAX_GIVEN_CERTIFICATES, Authorities, Budget, Path, find_paths
+from crypto.path_validation import ANY_POLICY, PolicyRules, check_path
+from crypto.revocation import Good, Reliance, RevocationStatus, Revoked, Unknown, judge
+from crypto.wanted import Wanted, answers_about, issuer_of, lists_about
 
-MAX_GIVEN_CERTIFICATES: Final = 32
-MAX_PATH_LENGTH: Final = 8
-MAX_SIGNATURE_CHECKS: Final = 64
-MAX_PATHS: Final = 4
 MAX_KEPT_VERDICTS: Final = 4096
 VERDICT_KEPT_FOR: Final = timedelta(minutes=10)
-SMALL_LIST_OCTETS: Final = 1024 * 1024
 
 IGC_SANTE_TEST_POLICIES: Final = "1.2.250.1.213.1.7.2"
 """Arc of the policies of the TEST authorities of IGC-Santé; production is 1.2.250.1.213.1.7.1."""
@@ -90,7 +73,7 @@ class Usage(StrEnum):
 
 
 class RevocationMode(StrEnum):
-    """What to do when no list tells whether a certificate was revoked."""
+    """What to do when nothing tells whether a certificate was revoked."""
 
     REQUIRE = "require"
     IF_KNOWN = "if-known"
@@ -104,11 +87,13 @@ class Profile:
         usage: What the certificate is used for.
         revocation: Whether an unknown status is refused or reported.
         refused_policies: Arcs of policy identifiers that no certificate of the path may carry.
+        policies: What RFC 5280 asks of policies; nothing by default.
     """
 
     usage: Usage
     revocation: RevocationMode = RevocationMode.REQUIRE
     refused_policies: tuple[str, ...] = (IGC_SANTE_TEST_POLICIES,)
+    policies: PolicyRules = ANY_POLICY
 
 
 TLS_SERVER: Final = Profile(usage=Usage.TLS_SERVER)
@@ -127,6 +112,7 @@ class ValidatedChain:
         judged_at: The instant that was judged.
         fresh_until: First instant at which something it rests on lapses.
         findings: Kebab-case remarks, `revocation-not-judged` if a status was unknown.
+        rests_on: Lists and responses that said *not revoked*; see `crypto.evidence`.
     """
 
     certificates: tuple[Certificate, ...]
@@ -134,6 +120,7 @@ class ValidatedChain:
     judged_at: datetime
     fresh_until: datetime
     findings: tuple[str, ...] = ()
+    rests_on: tuple[Reliance, ...] = ()
 
     @property
     def leaf(self) -> Certificate:
@@ -147,12 +134,13 @@ class ValidatedChain:
 
 
 class TrustStore:
-    """Whom we trust, with the intermediates and revocation lists at hand. Never changes.
+    """Whom we trust, with the intermediates and revocation statements at hand. Never changes.
 
     Args:
         anchors: Self-signed or not, trusted as they are.
         intermediates: Authorities known beforehand; not trusted by themselves.
         crls: Revocation lists, as octets or parsed.
+        responses: OCSP responses, as octets or parsed.
     """
 
     def __init__(
@@ -160,6 +148,7 @@ class TrustStore:
         anchors: Iterable[Certificate],
         intermediates: Iterable[Certificate] = (),
         crls: Iterable[bytes | RevocationList] = (),
+        responses: Iterable[bytes | OcspResponse] = (),
     ) -> None:
         self.anchors = tuple(dict.fromkeys(anchors))
         self.intermediates = tuple(dict.fromkeys(intermediates))
@@ -167,18 +156,60 @@ class TrustStore:
             each if isinstance(each, RevocationList) else parse_revocation_list(each)
             for each in crls
         )
+        self.responses = tuple(
+            each if isinstance(each, OcspResponse) else parse_ocsp_response(each)
+            for each in responses
+        )
+        self.authorities = Authorities.of(self.anchors, self.intermediates)
+        self.wanted = Wanted()
+        self._responses_by_serial: dict[int, list[OcspResponse]] = {}
+        for response in self.responses:
+            for single in response.singles:
+                self._responses_by_serial.setdefault(single.serial, []).append(response)
         self._verdicts: dict[tuple[str, Profile], ValidatedChain] = {}
         self._lock = Lock()
 
     def __repr__(self) -> str:
         return (
-            f"TrustStore({len(self.anchors)} anchors, "
-            f"{len(self.intermediates)} intermediates, {len(self.crls)} lists)"
+            f"TrustStore({len(self.anchors)} anchors, {len(self.intermediates)} intermediates, "
+            f"{len(self.crls)} lists, {len(self.responses)} responses)"
         )
 
     def with_crls(self, crls: Iterable[bytes | RevocationList]) -> "TrustStore":
         """Return a store with these lists instead; verdicts start afresh."""
-        return TrustStore(self.anchors, self.intermediates, crls)
+        return self.succeeded_by(TrustStore(self.anchors, self.intermediates, crls, self.responses))
+
+    def with_responses(self, responses: Iterable[bytes | OcspResponse]) -> "TrustStore":
+        """Return a store with these OCSP responses instead."""
+        return self.succeeded_by(TrustStore(self.anchors, self.intermediates, self.crls, responses))
+
+    def succeeded_by(self, newer: "TrustStore") -> "TrustStore":
+        """Return *newer*, with the verdicts of this store that it cannot change.
+
+        New answers about some certificates leave the verdicts about others as they are; anything
+        else that is new leaves none.
+        """
+        newer.wanted = self.wanted
+        alike = (
+            self.anchors == newer.anchors
+            and self.intermediates == newer.intermediates
+            and set(self.crls) == set(newer.crls)
+        )
+        if alike:
+            changed = set(self.responses) ^ set(newer.responses)
+            serials = {single.serial for each in changed for single in each.singles}
+            with self._lock:
+                kept = list(self._verdicts.items())
+            newer._verdicts = {  # noqa: SLF001 -- another of our own
+                key: chain
+                for key, chain in kept
+                if serials.isdisjoint(each.serial for each in chain.certificates)
+            }
+        return newer
+
+    def responses_about(self, certificate: Certificate) -> Sequence[OcspResponse]:
+        """List the responses that may be about a certificate."""
+        return self._responses_by_serial.get(certificate.serial, ())
 
     def find_verdict(
         self, certificate: Certificate, profile: Profile, at: datetime
@@ -206,6 +237,7 @@ def validate(
     store: TrustStore,
     profile: Profile,
     at: datetime,
+    budget: Budget | None = None,
 ) -> ValidatedChain:
     """Prove that *certificate* leads to an anchor of *store* for the use of *profile*.
 
@@ -217,6 +249,7 @@ def validate(
         store: Whom we trust.
         profile: The use and its rules.
         at: Instant to judge at; usually the time of receipt.
+        budget: What is left of the signature checks of a message with several signers.
 
     Raises:
         UntrustedError: No path, or not for this use; `ExpiredError` and `RevokedError` say more.
@@ -226,16 +259,41 @@ def validate(
     if known is not None:
         return known
     _check_leaf(certificate, profile)
+    budget = Budget() if budget is None else budget
     refusal: CryptoError | None = None
-    for path in _find_paths(certificate, intermediates, store):
+    for path in find_paths(
+        certificate, given=intermediates, known=store.authorities, budget=budget
+    ):
+        judgement = _Judgement(
+            store=store,
+            profile=profile,
+            at=at,
+            anchor=path[-1],
+            given=tuple(intermediates[:MAX_GIVEN_CERTIFICATES]),
+            budget=budget,
+        )
         try:
-            chain = _validate_path(path, store=store, profile=profile, at=at)
+            chain = judgement.validate(path)
         except (UntrustedError, IndeterminateError) as error:
-            refusal = refusal or error
+            refusal = _weightier(refusal, error)
         else:
             store.keep_verdict(chain, profile)
             return chain
-    raise refusal or UntrustedError("no-path")
+    if refusal is not None:
+        raise refusal
+    for source in issuer_of(certificate):
+        store.wanted.note(source)
+    raise UntrustedError("no-path")
+
+
+def _weightier(known: CryptoError | None, new: CryptoError) -> CryptoError:
+    """Choose which of two refusals to tell: revoked, else what may change, else the first."""
+    for kind in (RevokedError, IndeterminateError):
+        if isinstance(known, kind):
+            return known
+        if isinstance(new, kind):
+            return new
+    return known or new
 
 
 # --- Our rules -------------------------------------------------------------------------------
@@ -295,6 +353,16 @@ def _check_each(certificate: Certificate, profile: Profile) -> None:
             raise UntrustedError("policy-refused")
 
 
+def _check_anchor(anchor: Certificate, profile: Profile) -> None:
+    """Honour what an anchor says about itself: it may be trusted for some uses only."""
+    usages = anchor.extended_key_usages
+    wanted = (*_EXTENDED[profile.usage], ANY_EXTENDED_KEY_USAGE)
+    if usages is not None and set(usages).isdisjoint(wanted):
+        raise UntrustedError("extended-key-usage")
+    if not anchor.allows("keyCertSign"):
+        raise UntrustedError("key-usage")
+
+
 def _check_key(certificate: Certificate) -> None:
     match certificate.public_key:
         case rsa.RSAPublicKey() as key if MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
@@ -311,169 +379,110 @@ def _is_within(policy: str, arc: str) -> bool:
     return policy == arc or policy.startswith(arc + ".")
 
 
-# --- Finding a path --------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Search:
-    """Authorities by name, and how many signatures may still be checked."""
-
-    by_name: dict[Name, list[Certificate]]
-    anchors: frozenset[Certificate]
-    checks_left: int = MAX_SIGNATURE_CHECKS
-
-    def issuers_of(self, certificate: Certificate) -> Iterator[Certificate]:
-        wanted = certificate.authority_key_identifier
-        for candidate in self.by_name.get(_comparable(certificate.issuer), ()):
-            if wanted is None or wanted == candidate.key_identifier:
-                yield candidate
-
-
-def _find_paths(
-    certificate: Certificate, intermediates: Sequence[Certificate], store: TrustStore
-) -> Iterator[tuple[Certificate, ...]]:
-    by_name: dict[Name, list[Certificate]] = {}
-    given = intermediates[:MAX_GIVEN_CERTIFICATES]
-    for each in dict.fromkeys((*store.anchors, *store.intermediates, *given)):
-        if each.is_authority or each in store.anchors:
-            by_name.setdefault(_comparable(each.subject), []).append(each)
-    search = _Search(by_name, frozenset(store.anchors))
-    for found, path in enumerate(_climb((certificate,), search)):
-        yield path
-        if found + 1 >= MAX_PATHS:
-            return
-
-
-def _climb(path: tuple[Certificate, ...], search: _Search) -> Iterator[tuple[Certificate, ...]]:
-    for issuer in search.issuers_of(path[-1]):
-        if search.checks_left == 0:
-            return
-        if issuer in path:
-            continue
-        search.checks_left -= 1
-        if not _is_signed_by(path[-1], issuer):
-            continue
-        if issuer in search.anchors:
-            yield (*path, issuer)
-        elif len(path) + 1 < MAX_PATH_LENGTH:
-            yield from _climb((*path, issuer), search)
-
-
-@lru_cache(maxsize=4096)
-def _comparable(name: Name) -> Name:
-    """Fold case and spaces, as RFC 5280, 7.1 compares names."""
-    return tuple((kind, " ".join(value.split()).casefold()) for kind, value in name)
-
-
-def _is_signed_by(certificate: Certificate, issuer: Certificate) -> bool:
-    parsed, key = certificate.parsed, issuer.public_key
-    try:
-        parameters = parsed.signature_algorithm_parameters
-        signature, tbs = parsed.signature, parsed.tbs_certificate_bytes
-        if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(parameters, ec.ECDSA):
-            key.verify(signature, tbs, parameters)
-        elif isinstance(key, ed25519.Ed25519PublicKey) and parameters is None:
-            key.verify(signature, tbs)
-        elif isinstance(key, rsa.RSAPublicKey) and isinstance(
-            parameters, padding.PKCS1v15 | padding.PSS
-        ):
-            algorithm = parsed.signature_hash_algorithm
-            if algorithm is None or key.key_size > MAX_RSA_BITS:
-                return False
-            key.verify(signature, tbs, parameters, algorithm)
-        else:
-            return False
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
-        return False
-    return True
-
-
 # --- Judging a path --------------------------------------------------------------------------
 
 
-def _validate_path(
-    path: tuple[Certificate, ...], *, store: TrustStore, profile: Profile, at: datetime
-) -> ValidatedChain:
-    for each in path[:-1]:
-        _check_each(each, profile)
-    _run_rfc5280(path, at=at)
-    lapses = [at + VERDICT_KEPT_FOR, *(each.not_after_at for each in path)]
-    findings: list[str] = []
-    for certificate, issuer in pairwise(path):
-        match judge(certificate, issuer=issuer, lists=store.crls, at=at):
-            case Good(until=until):
-                lapses.append(until)
-            case Revoked(revoked_at=revoked_at, reason=reason):
-                raise RevokedError(f"revoked-{reason.replace('_', '-')}", revoked_at=revoked_at)
-            case Unknown(reason=reason) if profile.revocation is RevocationMode.REQUIRE:
-                _run_rfc5280(path, at=at, lists=_small(store.crls), unknown=reason)
-                lapses.append(at)  # what it rests on is not known to us: do not keep it
-            case Unknown():
-                findings.append("revocation-not-judged")
-    return ValidatedChain(
-        certificates=path,
-        usage=profile.usage,
-        judged_at=at,
-        fresh_until=min(lapses),
-        findings=tuple(dict.fromkeys(findings)),
-    )
+@dataclass(slots=True, kw_only=True)
+class _Judgement:
+    """One question: the paths to one anchor, at one instant, under one profile.
 
-
-def _small(lists: Iterable[RevocationList]) -> list[bytes]:
-    return [each.der for each in lists if len(each.der) <= SMALL_LIST_OCTETS]
-
-
-def _run_rfc5280(
-    path: tuple[Certificate, ...],
-    *,
-    at: datetime,
-    lists: list[bytes] | None = None,
-    unknown: str = "no-list",
-) -> None:
-    """Run the standard algorithm; with *lists*, revocation included and required.
-
-    The second form serves lists that we do not read ourselves, such as indirect ones.
+    It is also what revocation asks about those who sign lists and answers (`revocation.Signers`):
+    they must lead to the same anchor, and not be revoked either.
     """
-    leaf, *authorities, anchor = (_asn1(each.der) for each in path)
-    try:
-        context = ValidationContext(
-            trust_roots=[anchor],
-            other_certs=authorities,
-            crls=lists,
-            moment=at,
-            allow_fetching=False,
-            revinfo_policy=CertRevTrustPolicy(NO_REVOCATION if lists is None else REQUIRE_REVINFO),
-            time_tolerance=timedelta(0),
+
+    store: TrustStore
+    profile: Profile
+    at: datetime
+    anchor: Certificate
+    given: Path
+    budget: Budget
+    _proven: dict[Certificate, bool] = field(default_factory=dict)
+    _under_way: set[Certificate] = field(default_factory=set)
+
+    def validate(self, path: Path) -> ValidatedChain:
+        """Prove one path."""
+        _check_anchor(self.anchor, self.profile)
+        for each in path[:-1]:
+            _check_each(each, self.profile)
+        check_path(path, at=self.at, policies=self.profile.policies)
+        lapses = [self.at + VERDICT_KEPT_FOR, *(each.not_after_at for each in path)]
+        findings: list[str] = []
+        rests_on: list[Reliance] = []
+        for certificate, issuer in pairwise(path):
+            match self._judge(certificate, issuer):
+                case Good(until=until, rests_on=found):
+                    lapses.append(until)
+                    rests_on += found
+                case Revoked(revoked_at=revoked_at, reason=reason):
+                    raise RevokedError(f"revoked-{reason.replace('_', '-')}", revoked_at=revoked_at)
+                case Unknown(reason=reason) if self._is_required:
+                    raise IndeterminateError(f"revocation-{reason}")
+                case Unknown():
+                    findings.append("revocation-not-judged")
+        return ValidatedChain(
+            certificates=path,
+            usage=self.profile.usage,
+            judged_at=self.at,
+            fresh_until=min(lapses),
+            findings=tuple(dict.fromkeys(findings)),
+            rests_on=tuple(dict.fromkeys(rests_on)),
         )
-        candidate = ValidationPath(CertTrustAnchor(anchor), list(reversed(authorities)), leaf)
-        _drive(async_validate_path(context, candidate))
-    except path_errors.RevokedError as error:
-        raise RevokedError("revoked", revoked_at=error.revocation_dt) from error
-    except path_errors.ExpiredError as error:
-        raise ExpiredError("expired") from error
-    except path_errors.NotYetValidError as error:
-        raise ExpiredError("not-yet-valid") from error
-    except path_errors.InsufficientRevinfoError as error:
-        raise IndeterminateError(f"revocation-{unknown}") from error
-    except path_errors.DisallowedAlgorithmError as error:
-        raise UntrustedError("weak-algorithm") from error
-    except (path_errors.ValidationError, path_errors.PathError) as error:
-        raise UntrustedError("path-invalid") from error
-    except (ValueError, TypeError, KeyError) as error:
-        # The library decodes lazily, so octets that it does not like surface here.
-        raise UntrustedError("path-unreadable") from error
 
+    @property
+    def _is_required(self) -> bool:
+        return self.profile.revocation is RevocationMode.REQUIRE
 
-@lru_cache(maxsize=256)
-def _asn1(encoded: bytes) -> object:
-    return asn1_x509.Certificate.load(encoded, strict=True)
+    def _judge(self, certificate: Certificate, issuer: Certificate) -> RevocationStatus:
+        status = judge(
+            certificate,
+            issuer=issuer,
+            lists=self.store.crls,
+            responses=self.store.responses_about(certificate),
+            at=self.at,
+            signers=self,
+        )
+        for source in lists_about(certificate, issuer):
+            self.store.wanted.note(source)
+        if isinstance(status, Unknown):
+            for source in answers_about(certificate, issuer):
+                self.store.wanted.note(source)
+        return status
 
+    def named(self, name: ComparableName) -> Iterator[Certificate]:
+        """List who has a name, authority or not: lists may be signed by somebody who is none."""
+        for each in (*self.store.anchors, *self.store.intermediates, *self.given):
+            if comparable_name(each.parsed.subject) == name:
+                yield each
 
-def _drive(coroutine: Coroutine[object, None, object]) -> None:
-    """Run to its end a coroutine that never waits: nothing is fetched, so nothing suspends it."""
-    try:
-        coroutine.send(None)
-    except StopIteration:
-        return
-    coroutine.close()
-    raise IndeterminateError("path-validation-suspended")
+    def is_proven(self, signer: Certificate) -> bool:
+        """Say whether *signer* leads to the same anchor, unrevoked, whatever its use.
+
+        Who signs lists may be judged by lists of its own: while it is being judged it is taken at
+        its word, and revoked if its own list says so. What was found under that assumption is not
+        kept.
+        """
+        if signer == self.anchor or signer in self._under_way:
+            return True
+        if signer in self._proven:
+            return self._proven[signer]
+        self._under_way.add(signer)
+        paths = find_paths(
+            signer, given=self.given, known=self.store.authorities, budget=self.budget
+        )
+        is_proven = any(path[-1] == self.anchor and self._holds(path) for path in paths)
+        self._under_way.discard(signer)
+        if not self._under_way:
+            self._proven[signer] = is_proven
+        return is_proven
+
+    def _holds(self, path: Path) -> bool:
+        try:
+            for each in path[:-1]:
+                _check_key(each)
+            check_path(path, at=self.at)
+        except (UntrustedError, IndeterminateError):
+            return False
+        statuses = [self._judge(certificate, issuer) for certificate, issuer in pairwise(path)]
+        if any(isinstance(each, Revoked) for each in statuses):
+            return False
+        return not self._is_required or all(isinstance(each, Good) for each in statuses)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from crypto import cms, der, smime, trust
 from crypto.canonical import canonical, is_canonical
 from crypto.certificates import parse_certificate, parse_certificates
+from crypto.crl import parse_revocation_list
 from crypto.entity import read_entity, split_signed, wrap_base64
 from crypto.errors import (
     CertificateSyntaxError,
@@ -21,7 +22,6 @@ from crypto.errors import (
     XmlSignatureError,
 )
 from crypto.keys import load_pkcs12, parse_private_key
-from crypto.revocation import parse_revocation_list
 from crypto.sealing import Sealer
 from crypto.smime import EnvelopeProfile
 from crypto.xml_signature import sign_enveloped, verify_enveloped

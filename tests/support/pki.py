@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
+from crypto.crl import RevocationList
 from crypto.issuing import Authority, CertificateProfile, Issued, Subject, create_authority
-from crypto.revocation import RevocationList
 from crypto.trust import Profile, RevocationMode, TrustStore, Usage
 
 ISSUED_AT = datetime(2026, 11, 1, tzinfo=UTC)

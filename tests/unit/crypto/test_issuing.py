@@ -2,8 +2,8 @@ from datetime import timedelta
 
 import pytest
 
+from crypto.crl import parse_revocation_list
 from crypto.issuing import CertificateProfile, create_authority
-from crypto.revocation import parse_revocation_list
 from tests.support.pki import HOSPITAL, ISSUED_AT, NOW, make_pki, the_pki
 
 

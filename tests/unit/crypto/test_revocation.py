@@ -8,15 +8,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from crypto.certificates import Certificate
+from crypto.crl import RevocationList, parse_revocation_list
 from crypto.errors import RevocationSyntaxError
 from crypto.revocation import (
     Good,
-    RevocationList,
     RevocationStatus,
     Revoked,
     Unknown,
     judge,
-    parse_revocation_list,
 )
 from tests.support.pki import NOW, make_pki, the_pki
 
@@ -145,14 +144,44 @@ def test_a_delta_list_alone_tells_nothing() -> None:
     "point",
     [
         scope(only_authority=True),
-        scope(indirect=True),
-        scope(reasons=frozenset({x509.ReasonFlags.key_compromise})),
         scope(name="http://crl.example/other.crl"),
     ],
 )
 def test_a_list_of_another_scope_is_not_used(point: x509.IssuingDistributionPoint) -> None:
     """Not being on a list of authorities says nothing about a leaf."""
     assert status(a_list(with_extension=point)) == Unknown(reason="unusable-list")
+
+
+def test_a_list_for_some_reasons_does_not_make_a_certificate_good() -> None:
+    """RFC 5280, 6.3.3: good means good for every reason."""
+    one = scope(reasons=frozenset({x509.ReasonFlags.key_compromise}))
+
+    assert status(a_list(with_extension=one)) == Unknown(reason="some-reasons")
+    assert isinstance(status(a_list(LEAF.serial, with_extension=one)), Revoked)
+
+
+def test_lists_for_parts_of_the_reasons_make_a_whole() -> None:
+    """Two authorities of one operator may share the work."""
+    some = frozenset({x509.ReasonFlags.key_compromise, x509.ReasonFlags.ca_compromise})
+    rest = (
+        frozenset(x509.ReasonFlags)
+        - some
+        - {
+            x509.ReasonFlags.unspecified,
+            x509.ReasonFlags.remove_from_crl,
+        }
+    )
+    first = a_list(with_extension=scope(reasons=some))
+    second = a_list(with_extension=scope(reasons=rest))
+
+    assert isinstance(status(first, second), Good)
+    assert status(first) == Unknown(reason="some-reasons")
+
+
+def test_an_indirect_list_of_the_issuer_itself_speaks_for_its_own() -> None:
+    """Entries without a name of their own are about certificates of the list's issuer."""
+    assert isinstance(status(a_list(with_extension=scope(indirect=True))), Good)
+    assert isinstance(status(a_list(LEAF.serial, with_extension=scope(indirect=True))), Revoked)
 
 
 def test_a_list_of_leaves_is_used_for_a_leaf_and_not_for_an_authority() -> None:

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from crypto import trust
 from crypto.certificates import Certificate, parse_certificate
 from crypto.errors import ExpiredError, IndeterminateError, RevokedError, UntrustedError
 from crypto.issuing import CertificateProfile, Subject
+from crypto.path_finder import Budget, is_signed_by
 from crypto.trust import Profile, TrustStore, Usage, ValidatedChain, validate
 from tests.support.pki import (
     HOSPITAL,
@@ -354,29 +356,42 @@ def test_kept_verdicts_do_not_grow_without_end() -> None:
 # --- Hostile sets of authorities -------------------------------------------------------------
 
 
-def test_a_crowd_of_look_alike_authorities_is_given_up_soon(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.parametrize("size", [9, 90])
+def test_a_crowd_of_look_alike_authorities_is_given_up_soon(size: int) -> None:
     """Nine authorities of one name, signing each other, have 9! paths; we look at 64 signatures."""
-    crowd = list(_look_alikes(9))[: trust.MAX_GIVEN_CERTIFICATES]
+    crowd = list(_look_alikes(size))
     leaf = _issued_by_look_alike()
-    checks = 0
-    check = trust._is_signed_by
+    store = the_pki().store()
+    budget = Budget()
+    is_signed_by.cache_clear()
 
-    def counted(certificate: Certificate, issuer: Certificate) -> bool:
-        nonlocal checks
-        checks += 1
-        return check(certificate, issuer)
-
-    # The count of checks is what is bounded; time would depend on the machine.
-    monkeypatch.setattr(trust, "_is_signed_by", counted)
+    before = time.process_time()
     with pytest.raises(UntrustedError) as refusal:
         validate(
-            leaf, intermediates=crowd, store=the_pki().store(), profile=trust.MAIL_SIGNING, at=NOW
-        )
+            leaf, intermediates=crowd, store=store, profile=trust.MAIL_SIGNING, at=NOW,
+            budget=budget,
+        )  # fmt: skip
+    spent = time.process_time() - before
 
     assert refusal.value.reason == "no-path"
-    assert checks == trust.MAX_SIGNATURE_CHECKS
+    assert budget.checks_left == 0
+    assert spent < 0.25  # milliseconds where nothing else runs; a search of 9! paths takes minutes
+
+
+def test_the_signers_of_one_message_share_one_budget() -> None:
+    """Or a message with many signers would buy that many searches."""
+    budget = Budget()
+    crowd = list(_look_alikes(9))
+    for _ in range(2):
+        with pytest.raises(UntrustedError):
+            validate(
+                _issued_by_look_alike(), intermediates=crowd, store=the_pki().store(),
+                profile=trust.MAIL_SIGNING, at=NOW, budget=budget,
+            )  # fmt: skip
+
+    assert budget.checks_left == 0
+    with pytest.raises(UntrustedError):
+        validate(LEAF, store=the_pki().store(), profile=trust.MAIL_SIGNING, at=NOW, budget=budget)
 
 
 def test_an_authority_that_may_not_issue_authorities_cannot() -> None:
