@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import cached_property
 from hashlib import new as new_digest
 from hashlib import sha256
-from typing import Final, TypeVar
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -27,7 +27,7 @@ from cryptography.x509.oid import ExtensionOID
 
 from crypto import der
 from crypto.algorithms import MAX_RSA_BITS, MIN_RSA_BITS
-from crypto.certificates import Certificate, ComparableName, comparable_name
+from crypto.certificates import Certificate, ComparableName, comparable_name, find_extension
 from crypto.crl_entries import Entries, Octets, index_entries
 from crypto.errors import RevocationSyntaxError
 
@@ -54,7 +54,6 @@ _UNDERSTOOD: Final = frozenset(
     }
 )
 _STRONG: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
-_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +105,12 @@ class RevocationList:
     @cached_property
     def scope(self) -> x509.IssuingDistributionPoint | None:
         """What the list is about, if not everything that its issuer issued."""
-        return _extension(self.head, x509.IssuingDistributionPoint)
+        return find_extension(self.head.extensions, x509.IssuingDistributionPoint)
 
     @cached_property
     def authority_key_identifier(self) -> bytes | None:
         """The key that signed the list, as it says itself."""
-        found = _extension(self.head, x509.AuthorityKeyIdentifier)
+        found = find_extension(self.head.extensions, x509.AuthorityKeyIdentifier)
         return found.key_identifier if found else None
 
     @cached_property
@@ -186,9 +185,11 @@ def read_head(octets: Octets, *, fingerprint: str) -> RevocationList:
     """Read what a list says of itself; its structure was checked before."""
     layout, head_der = _take_apart(octets)
     head = x509.load_der_x509_crl(head_der)
-    number = _extension(head, x509.CRLNumber)
-    base = _extension(head, x509.DeltaCRLIndicator)
-    _extension(head, x509.IssuingDistributionPoint)  # unreadable ones are refused now
+    number = find_extension(head.extensions, x509.CRLNumber)
+    base = find_extension(head.extensions, x509.DeltaCRLIndicator)
+    find_extension(
+        head.extensions, x509.IssuingDistributionPoint
+    )  # unreadable ones are refused now
     return RevocationList(
         octets=octets,
         fingerprint=fingerprint,
@@ -250,10 +251,3 @@ def _has_signed(
         key.verify(head.signature, digest, parameters, Prehashed(algorithm))
         return True
     return False
-
-
-def _extension(head: x509.CertificateRevocationList, kind: type[_Extension]) -> _Extension | None:
-    try:
-        return head.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None

@@ -29,11 +29,15 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import ExtensionOID
 
 from crypto import der
 from crypto.algorithms import MAX_RSA_BITS, MIN_RSA_BITS
-from crypto.certificates import Certificate, comparable_name, parse_certificate
+from crypto.certificates import (
+    Certificate,
+    comparable_name,
+    find_extension,
+    parse_certificate,
+)
 from crypto.errors import CertificateSyntaxError, RevocationSyntaxError
 from crypto.path_finder import is_signed_by
 
@@ -312,11 +316,7 @@ def _is_delegated(candidate: Certificate, issuer: Certificate, *, at: datetime) 
 
 def _has_no_check(candidate: Certificate) -> bool:
     """Say whether its issuer asks not to look for the revocation of a responder."""
-    try:
-        candidate.parsed.extensions.get_extension_for_oid(ExtensionOID.OCSP_NO_CHECK)
-    except x509.ExtensionNotFound:
-        return False
-    return True
+    return find_extension(candidate.parsed.extensions, x509.OCSPNoCheck) is not None
 
 
 def _key_bits(certificate: Certificate) -> bytes:

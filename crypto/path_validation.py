@@ -35,7 +35,7 @@ from pyhanko_certvalidator.policy_decl import (
 )
 from pyhanko_certvalidator.validate import async_validate_path
 
-from crypto.certificates import Certificate
+from crypto.certificates import Certificate, find_extension
 from crypto.errors import ExpiredError, IndeterminateError, UntrustedError
 from crypto.path_finder import Path
 
@@ -113,21 +113,15 @@ def _check_work(path: Path) -> None:
 
 
 def _count_constraints(certificate: Certificate) -> int:
-    try:
-        found = certificate.parsed.extensions.get_extension_for_class(x509.NameConstraints).value
-    except x509.ExtensionNotFound:
+    found = find_extension(certificate.parsed.extensions, x509.NameConstraints)
+    if found is None:
         return 0
     return len(found.permitted_subtrees or ()) + len(found.excluded_subtrees or ())
 
 
 def _count_names(certificate: Certificate) -> int:
-    try:
-        found = certificate.parsed.extensions.get_extension_for_class(
-            x509.SubjectAlternativeName
-        ).value
-    except x509.ExtensionNotFound:
-        return 1
-    return 1 + len(list(found))
+    found = find_extension(certificate.parsed.extensions, x509.SubjectAlternativeName)
+    return 1 + len(list(found or ()))
 
 
 def _parameters(anchor: asn1_x509.Certificate, policies: PolicyRules) -> PKIXValidationParams:

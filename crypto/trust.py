@@ -28,7 +28,7 @@ from itertools import pairwise
 from threading import Lock
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mlkem, rsa, x25519
 from cryptography.x509.oid import ExtensionOID
 
 from crypto.algorithms import MAX_RSA_BITS, MIN_RSA_BITS
@@ -317,6 +317,9 @@ _UNDERSTOOD_CRITICAL: Final = frozenset(
 )
 
 
+_ML_KEM: Final = mlkem.MLKEM768PublicKey | mlkem.MLKEM1024PublicKey
+
+
 def _check_leaf(certificate: Certificate, profile: Profile) -> None:
     if certificate.is_authority:
         raise UntrustedError("authority-as-leaf")
@@ -328,12 +331,12 @@ def _check_leaf(certificate: Certificate, profile: Profile) -> None:
 
 
 def _key_usages(certificate: Certificate, usage: Usage) -> tuple[str, ...]:
-    is_rsa = isinstance(certificate.public_key, rsa.RSAPublicKey)
+    is_wrapping = isinstance(certificate.public_key, rsa.RSAPublicKey | _ML_KEM)
     match usage:
         case Usage.MAIL_SIGNING | Usage.DOCUMENT_SIGNING:
             return ("digitalSignature", "nonRepudiation")
         case Usage.MAIL_ENCRYPTION:
-            return ("keyEncipherment",) if is_rsa else ("keyAgreement",)
+            return ("keyEncipherment",) if is_wrapping else ("keyAgreement",)
         case Usage.TLS_SERVER:
             return ("digitalSignature", "keyEncipherment", "keyAgreement")
         case Usage.TLS_CLIENT:
@@ -370,6 +373,8 @@ def _check_key(certificate: Certificate) -> None:
         case ec.EllipticCurvePublicKey() as key if key.key_size >= 256:
             return
         case ed25519.Ed25519PublicKey() | x25519.X25519PublicKey():
+            return
+        case mlkem.MLKEM768PublicKey() | mlkem.MLKEM1024PublicKey():
             return
         case _:
             raise UntrustedError("weak-key")
