@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 
-from crypto import algorithms, cms, der, kem, smime
+from crypto import algorithms, cms, der, kem, smime, trust
 from crypto.certificates import Certificate
 from crypto.content_encryption import open_decryptor, read_content_algorithm
 from crypto.content_key import unwrapping_key
@@ -21,12 +21,13 @@ from crypto.errors import (
     NoMatchingKeyError,
     NotEncryptedError,
     UnsupportedAlgorithmError,
+    UntrustedError,
 )
 from crypto.issuing import CertificateProfile, Issued
 from crypto.key_derivation import encapsulation_info
 from crypto.keys import SoftwareKeyHolder, parse_private_key
 from tests.support.ml_kem import decapsulate_512, public_key_512
-from tests.support.pki import HOSPITAL, ISSUED_AT, the_pki
+from tests.support.pki import HOSPITAL, ISSUED_AT, NOW, the_pki
 from tests.unit.crypto.forging import ENTITY
 
 EXAMPLE = Path(__file__).parents[4] / "shared" / "data" / "smime" / "rfc9936"
@@ -268,6 +269,30 @@ def test_the_outer_envelope_is_written_as_the_rfc_asks() -> None:
     assert recipient.key_octets == 32
     assert recipient.user_keying_material is None
     assert enveloped.algorithm.oid == algorithms.AES256_GCM
+
+
+@pytest.mark.parametrize("kind", ["mlkem768", "mlkem1024"])
+def test_a_certificate_for_ml_kem_is_trusted_to_encrypt_for(kind: str) -> None:
+    """Like any other, by its chain, its usage and its revocation status."""
+    pki = the_pki()
+    leaf = post_quantum(kind).certificate
+
+    chain = trust.validate(leaf, store=pki.store(), profile=trust.MAIL_ENCRYPTION, at=NOW)
+
+    assert chain.leaf == leaf
+
+
+def test_a_certificate_for_ml_kem_is_not_trusted_to_sign() -> None:
+    """Its key cannot."""
+    with pytest.raises(UntrustedError) as refusal:
+        trust.validate(
+            post_quantum().certificate,
+            store=the_pki().store(),
+            profile=trust.MAIL_SIGNING,
+            at=NOW,
+        )
+
+    assert refusal.value.reason == "key-usage"
 
 
 # --- What strangers change -------------------------------------------------------------------
