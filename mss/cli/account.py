@@ -19,14 +19,36 @@ def account() -> None:
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.option("--no-password", is_flag=True, help="Tokens only.")
+@click.option(
+    "--identity",
+    help="National identifier (8 and the RPPS number) of the person whom the identity provider "
+    "vouches for; no password then.",
+)
+@click.option(
+    "--certificate",
+    "certificate_name",
+    help="Subject of the software's client certificate, leaf first; no password then.",
+)
 @click.pass_context
-def add(context: click.Context, name: str, *, password_stdin: bool, no_password: bool) -> None:
+def add(  # noqa: PLR0913 -- one for each option
+    context: click.Context,
+    name: str,
+    *,
+    password_stdin: bool,
+    no_password: bool,
+    identity: str | None,
+    certificate_name: str | None,
+) -> None:
     """Add an account called NAME; asks for its password."""
-    password = _password(is_piped=password_stdin) if not no_password else None
+    is_known_otherwise = no_password or identity is not None or certificate_name is not None
+    wants_password = password_stdin or not is_known_otherwise
+    password = _password(is_piped=password_stdin) if wants_password else None
 
     async def work() -> Account:
         async with open_desk(settings_of(context)) as desk:
-            return await desk.accounts.add(name, password=password)
+            return await desk.accounts.add(
+                name, password=password, identity=identity, certificate_name=certificate_name
+            )
 
     added = run(work())
     answer(context, {"id": added.id, "name": added.name}, f"Added {added.name}.")
@@ -44,7 +66,16 @@ def list_all(context: click.Context) -> None:
     found = run(work())
     answer(
         context,
-        [{"id": one.id, "name": one.name, "closed_at": one.closed_at} for one in found],
+        [
+            {
+                "id": one.id,
+                "name": one.name,
+                "identity": one.identity,
+                "certificate": one.certificate_name,
+                "closed_at": one.closed_at,
+            }
+            for one in found
+        ],
         *(f"{one.name:40} {'closed' if one.closed_at else 'open'}" for one in found),
     )
 
