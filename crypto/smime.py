@@ -60,6 +60,7 @@ __all__ = [
     "decrypt",
     "decrypt_cms",
     "encrypt",
+    "is_encrypted_for",
     "profile_for",
     "sign",
     "signing_certificate",
@@ -242,6 +243,22 @@ def decrypt_cms(octets: bytes, *, keys: KeyHolder, only_authenticated: bool = Fa
         recipient=opened.recipient,
         findings=opened.findings,
     )
+
+
+def is_encrypted_for(entity: bytes, certificate: Certificate) -> bool:
+    """Say whether an encrypted entity, signed outside or not, names *certificate* as a recipient.
+
+    Raises:
+        CmsSyntaxError: It claims to be encrypted, but its structure is unreadable.
+        SignatureError: It claims to be signed, but has not that form.
+    """
+    header = read_entity(entity)
+    if header.media_type == "multipart/signed":
+        header = read_entity(split_signed(header).content)
+    if kind_of(header) is not Kind.ENCRYPTED:
+        return False
+    named = cms.parse_enveloped(header.decoded_body()).recipients
+    return any(each.identifier.matches(certificate) for each in named)
 
 
 # --- Verifying -------------------------------------------------------------------------------

@@ -35,7 +35,12 @@ from mss.mime.limits import DEFAULT_LIMITS
 from mss.mime.parameters import parse_parameters
 
 OBSCURED_SUBJECT = b" [...]"
-_OBSCURED_SUBJECTS = ([b"[...]"], [b"..."])  # RFC 9788, 3.2.1; what older software writes
+_OBSCURED_SUBJECTS = (
+    [b"[...]"],  # RFC 9788, 3.2.1
+    [b"..."],  # older software
+    [b"KOM-LE-Nachricht"],  # KOM-LE-A_2102
+    [b"KIM-Nachricht"],
+)
 
 # What hosts on the way have written: true of the transport, never of what the author wrote.
 _TRACE = frozenset(
@@ -96,16 +101,27 @@ def _is_stated(item: Field) -> bool:
 # Going out
 
 
-def protected_entity(raw: bytes, *, cipher: bool, obscure_subject: bool | None = None) -> bytes:
+def protected_entity(
+    raw: bytes,
+    *,
+    cipher: bool,
+    obscure_subject: bool | None = None,
+    blind_copy_to: str | None = None,
+) -> bytes:
     """Make the entity to sign or encrypt, the message's own header fields inside it.
 
     Args:
         raw: The message as its author wrote it.
         cipher: True if it will be encrypted, so that the outer header may say less.
         obscure_subject: As it will be given to `outer_message`; by default, as *cipher*.
+        blind_copy_to: The address that this copy is for, if no field names it: only this copy
+            names it, in a Bcc field of its own (RFC 5322, 3.6.3), so that the recipient can see
+            that the letter was meant for them.
     """
     fields, body = split_entity(raw)
     stated = [item for item in fields if _is_stated(item)]
+    if blind_copy_to is not None:
+        stated.append((b"Bcc", b" " + blind_copy_to.encode("ascii")))
     structural = [item for item in fields if _is_structural(item)]
     kept = [item for item in structural if item[0].lower() != b"content-type"]
     mark = b"cipher" if cipher else b"clear"
@@ -116,6 +132,12 @@ def protected_entity(raw: bytes, *, cipher: bool, obscure_subject: bool | None =
         outer = list(map(_hp_outer, shown))
     content_type = (b"Content-Type", _marked(_content_type(structural), mark))
     return join_entity([*kept, *stated, *outer, content_type], raw[body:])
+
+
+def named_recipients(raw: bytes) -> frozenset[str] | None:
+    """List whom To and Cc of a message name, normalised; None if that cannot be read."""
+    fields, _ = split_entity(raw)
+    return _recipients(item for item in fields if item[0].lower() != b"bcc")
 
 
 def _hp_outer(item: Field) -> Field:
@@ -208,6 +230,7 @@ class HeaderFindingCode(StrEnum):
     DIFFERS = "header-differs"
     NOT_INSIDE = "header-not-inside"
     NOT_OUTSIDE = "header-not-outside"
+    SIGNATURE_NOT_KEPT = "signature-not-kept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,11 +248,14 @@ class Restored:
     Attributes:
         raw: Complete octets; the trace of the transport on top.
         header_protected: True if the fields come from inside the protected entity.
+        recipients: Addresses in the protected To, Cc and Bcc, normalised; None if the fields are
+            not protected, or cannot be read.
         findings: Where transport and author do not agree.
     """
 
     raw: bytes = field(repr=False)
     header_protected: bool
+    recipients: frozenset[str] | None = None
     findings: tuple[HeaderFinding, ...]
 
 
@@ -245,7 +271,9 @@ def restored_message(
         outer_raw: The message as it was received.
         payload_entity: What was inside the signature and the encryption.
         evidence: The signed entity to keep as the body, its octets untouched, so that the signature
-            can be checked again; without it, the payload's content becomes the body.
+            can be checked again; without it, the payload's content becomes the body. So it does
+            when the payload is a whole message (the older form): as a forwarded message inside a
+            signature nobody could read it, and a finding says that the signature is not kept.
     """
     outer, _ = split_entity(outer_raw)
     wrapped = _unwrapped(payload_entity, outer)
@@ -260,6 +288,9 @@ def restored_message(
         said = _said_outside(inner) if mark == "cipher" else None
         stated, findings = stated_inner, _differences(stated_outer, stated_inner, said)
     head = [*trace, *stated, (b"MIME-Version", b" 1.0")]
+    if wrapped is not None and evidence is not None:
+        findings = [*findings, HeaderFinding(code=HeaderFindingCode.SIGNATURE_NOT_KEPT)]
+        evidence = None
     if evidence is None:
         content = join_entity(_plain_structure(inner), (wrapped or payload_entity)[body:])
     else:
@@ -267,17 +298,33 @@ def restored_message(
     return Restored(
         raw=join_fields(head) + content,
         header_protected=mark is not None,
+        recipients=None if mark is None else _recipients(inner),
         findings=tuple(findings),
     )
 
 
 def _protection(fields: Iterable[Field]) -> str | None:
-    """Say how the payload claims to protect its header: `cipher`, `clear` or not at all."""
-    for name, value in fields:
-        if name.lower() == b"content-type":
-            mark = parse_parameters(value)[1].get("hp", "").lower()
-            return mark if mark in ("cipher", "clear") else None
-    return None
+    """Say how the payload claims to protect its header: `cipher`, `clear` or not at all.
+
+    Older software marks a payload with `protected-headers="v1"`, and does not say what it meant to
+    show outside.
+    """
+    value = next((v for name, v in fields if name.lower() == b"content-type"), b"")
+    parameters = parse_parameters(value)[1]
+    mark = parameters.get("hp", "").lower()
+    if mark in ("cipher", "clear"):
+        return mark
+    return "clear" if parameters.get("protected-headers", "").lower() == "v1" else None
+
+
+def _recipients(fields: Iterable[Field]) -> frozenset[str] | None:
+    """List whom a protected header names; one field that cannot be read makes the list unknown."""
+    try:
+        return frozenset[str]().union(
+            *(_keys(unfold(v)) for name, v in fields if name.lower() in (b"to", b"cc", b"bcc"))
+        )
+    except MessageSyntaxError:
+        return None
 
 
 def _plain_structure(fields: Sequence[Field]) -> list[Field]:

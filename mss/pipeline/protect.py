@@ -5,44 +5,44 @@ sends the same octets, and a missing certificate is refused while the sender is 
 
 Going out, header fields are protected too (RFC 9788): the signed entity repeats subject, author and
 recipients, and the subject outside an encrypted message says nothing (a national subject line names
-a patient). Coming in, encryption is taken off and the signature is kept inside the stored message
-as evidence; the verdict of today is stored beside it.
+a patient). The signature says for whom the letter is, so that nobody can pass it on as if it had
+been written to somebody else. Coming in, encryption is taken off and the signature is kept inside
+the stored message as evidence; the verdict of today is stored beside it.
 
 Errors
     `ProtectionImpossibleError` going out; `MessageRefusedError` coming in, with the reason.
 Sources
-    RFC 8551 (S/MIME 4.0), RFC 9788 (header protection).
+    RFC 8551 (S/MIME 4.0), RFC 9788 (header protection); docs/adr/0010 and 0016.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import ParamSpec, TypeVar
 
 from crypto import smime, trust
 from crypto.certificates import Certificate, parse_certificate
-from crypto.errors import (
-    CryptoError,
-    DecryptionError,
-    IndeterminateError,
-    NoMatchingKeyError,
-    SignatureError,
-    UntrustedError,
-)
+from crypto.errors import CryptoError, RevokedError
 from crypto.ports import KeyHolder
+from crypto.recipient_info import EnvelopeProfile, RecipientPlan
+from crypto.recipient_list import build_recipient_list
 from directory import index_sql
 from directory.address import MailAddress
-from directory.model import MailboxEntry
 from mss.blobs.offload import run_by_size
 from mss.clock import Clock
-from mss.errors import MessageRefusedError, ProtectionImpossibleError
+from mss.errors import ProtectionImpossibleError
 from mss.mime import entity as entities
+from mss.mime.parse import ParsedMessage
 from mss.model.principal import PeerPrincipal, Principal
-from mss.model.security import Binding, Security, SecurityFinding, Verdict
+from mss.model.security import Security, Verdict
+from mss.pipeline.opening import Opened, Opener
+from mss.pipeline.signers import Judge
 from mss.pipeline.submission import RelayRoute
-from mss.policy.binding import binding_of
+from mss.policy.protection import choose_profile
 from mss.settings import ProtectionSettings
-from mss.store.engine import Database
+from mss.store import correspondents
+from mss.store.correspondents import Correspondent
+from mss.store.engine import Connection, Database
 from mss.trust_space import TrustSpace
 
 INLINE_OCTETS = 128 * 1024  # below, cryptography costs less than a hand-over to a thread
@@ -51,16 +51,24 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """What arrived, without its encryption: the octets to keep, and what they are worth.
+class _Plan:
+    """One recipient, and how to encrypt for them; without a certificate, not at all."""
 
-    Attributes:
-        signer: Whose signature holds, when there is one; not yet tied to the author.
-    """
+    address: MailAddress
+    domain: str
+    recipient: RecipientPlan | None
 
-    kept: bytes
-    security: Security
-    signer: Certificate | None = None
+    def group(self, named: Collection[str] | None) -> tuple[str, bool, bool, str]:
+        """Say with whom this recipient shares octets.
+
+        Operators never share, so that none learns of the others' recipients from a list of keys;
+        a blind copy is alone, since it names whom it is for; and recipients who need the old form
+        do not take the others down with them.
+        """
+        is_blind = named is not None and self.address.key not in named
+        plan = self.recipient
+        is_legacy = plan is not None and plan.profile is EnvelopeProfile.LEGACY
+        return self.domain, plan is not None, is_legacy, self.address.key if is_blind else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,26 +83,24 @@ class Protection:
     settings: ProtectionSettings
     clock: Clock
 
+    # Going out
+
     async def protect(self, raw: bytes, routes: Sequence[RelayRoute]) -> dict[str, bytes]:
         """Make the octets that leave, for each recipient's normalised address.
 
-        Recipients of one domain share one set of octets; recipients of different operators never
-        do, so that none learns of the others from the list of keys.
+        Recipients of one domain share one set of octets, but for blind copies.
 
         Raises:
             ProtectionImpossibleError: There is no valid certificate, and the policy wants one.
         """
-        groups: dict[tuple[str, bool], list[tuple[RelayRoute, Certificate | None]]] = {}
-        for route in routes:
-            certificate = await self._find_certificate(route.address)
-            groups.setdefault((route.domain, certificate is not None), []).append(
-                (route, certificate)
-            )
+        named = entities.named_recipients(raw)
+        groups: dict[tuple[str, bool, bool, str], list[_Plan]] = {}
+        for plan in await self._plan(routes):
+            groups.setdefault(plan.group(named), []).append(plan)
         leaving: dict[str, bytes] = {}
-        for members in groups.values():
-            found = [one for _, one in members if one is not None]
-            octets = await aside(len(raw), self._seal, raw, list(dict.fromkeys(found)))
-            leaving |= {route.address.key: octets for route, _ in members}
+        for (_, _, _, blind), members in groups.items():
+            octets = await aside(len(raw), self._seal, raw, members, blind or None)
+            leaving |= {plan.address.key: octets for plan in members}
         return leaving
 
     async def foresee(self, address: MailAddress) -> str:
@@ -103,41 +109,67 @@ class Protection:
         Raises:
             ProtectionImpossibleError: The policy wants encryption, and no certificate is known.
         """
-        certificate = await self._find_certificate(address)
-        return "encrypted" if certificate is not None else "signed"
+        route = RelayRoute(address=address, domain=str(address.domain), is_listed=False)
+        (plan,) = await self._plan([route])
+        return "encrypted" if plan.recipient is not None else "signed"
 
-    async def open(self, raw: bytes, principal: Principal) -> Opened:
-        """Take encryption off what arrived and judge its signature, once and for ever.
+    async def find_obstacle(self, address: MailAddress, leaving: bytes) -> str | None:
+        """Say why octets made earlier must not be sent to *address* any more; None if they may.
 
-        Raises:
-            MessageRefusedError: It cannot be decrypted with our key, or its signature is broken.
+        The octets of a queued letter stay what they are, so a certificate that was revoked since
+        then means that the letter must be written again: its key may be in other hands. One that
+        has merely ended still opens the letter, and nobody else can.
         """
-        if not isinstance(principal, PeerPrincipal):
-            return Opened(kept=raw, security=self._plain(Verdict.INTERNAL, None))
-        return await aside(len(raw), self._open, raw, principal.subject)
-
-    async def bind(self, opened: Opened, author: MailAddress) -> Security:
-        """Tie a valid signer to the author's mailbox; without a tie the verdict is not `valid`."""
-        signer = opened.signer
-        if signer is None:
-            return opened.security
-        entry = await self.database.read(lambda c: index_sql.find_mailbox(c, author))
-        binding = binding_of(
-            author_key=author.key,
-            signer_addresses=signer.mail_addresses,
-            signer_structure=signer.structure_id,
-            mailbox_structures=_structures(entry),
-            operator_structures=self.trust.operator_structures(str(author.domain)),
-        )
-        return _bound(opened.security, binding)
-
-    async def _find_certificate(self, address: MailAddress) -> Certificate | None:
-        """Find a certificate to encrypt for this mailbox with: published, and valid now."""
         published = await self.database.read(lambda c: index_sql.find_certificates(c, address))
+        return await aside(len(leaving), self._find_obstacle, published, leaving)
+
+    def _find_obstacle(self, published: Sequence[bytes], leaving: bytes) -> str | None:
+        for der in published:
+            try:
+                certificate = parse_certificate(der)
+                if smime.is_encrypted_for(leaving, certificate):
+                    self._validate(certificate)
+            except RevokedError:
+                return "recipient-certificate-revoked"
+            except CryptoError:
+                continue
+        return None
+
+    async def _plan(self, routes: Sequence[RelayRoute]) -> list[_Plan]:
+        """Find out how to encrypt for each recipient, in one look at the database."""
+        addresses = [route.address for route in routes]
+
+        def look(
+            connection: Connection,
+        ) -> tuple[list[list[bytes]], dict[str, Correspondent]]:
+            published = [index_sql.find_certificates(connection, each) for each in addresses]
+            keys = [each.key for each in addresses]
+            return published, correspondents.find_correspondents(connection, keys)
+
+        published, known = await self.database.read(look)
+        return [
+            _Plan(
+                address=route.address,
+                domain=route.domain,
+                recipient=self._plan_one(route.address, certificates, known.get(route.address.key)),
+            )
+            for route, certificates in zip(routes, published, strict=True)
+        ]
+
+    def _plan_one(
+        self, address: MailAddress, published: Sequence[bytes], known: Correspondent | None
+    ) -> RecipientPlan | None:
+        """Choose the certificate to encrypt with, published and valid now, and the form."""
         for der in published:
             certificate = self._valid_certificate(der)
             if certificate is not None:
-                return certificate
+                choice = choose_profile(
+                    address,
+                    settings=self.settings.profiles,
+                    seen=None if known is None else known.capabilities,
+                    announced=certificate.smime_capabilities,
+                )
+                return RecipientPlan(certificate=certificate, profile=choice.profile)
         if self.settings.without_certificate == "refuse":
             reason = "certificate-invalid" if published else "certificate-missing"
             raise ProtectionImpossibleError(address=str(address), reason=reason)
@@ -146,180 +178,93 @@ class Protection:
     def _valid_certificate(self, der: bytes) -> Certificate | None:
         try:
             certificate = parse_certificate(der)
-            trust.validate(
-                certificate,
-                store=self.trust.store,
-                profile=self.trust.profile(trust.Usage.MAIL_ENCRYPTION),
-                at=self.clock.now(),
-            )
+            self._validate(certificate)
         except CryptoError:
             return None
         return certificate
 
-    def _seal(self, raw: bytes, recipients: Sequence[Certificate]) -> bytes:
+    def _validate(self, certificate: Certificate) -> None:
+        trust.validate(
+            certificate,
+            store=self.trust.store,
+            profile=self.trust.profile(trust.Usage.MAIL_ENCRYPTION),
+            at=self.clock.now(),
+        )
+
+    def _seal(self, raw: bytes, plans: Sequence[_Plan], blind_copy_to: str | None) -> bytes:
         """Sign, then encrypt when there is anybody to encrypt for."""
+        recipients = [plan.recipient for plan in plans if plan.recipient is not None]
         is_encrypted = bool(recipients)
-        entity = entities.protected_entity(raw, cipher=is_encrypted)
-        if self.settings.sign:
-            entity = smime.sign(
-                entity, keys=self.signing, at=self.clock.now(), chain=self.signing_chain
-            )
+        entity = entities.protected_entity(raw, cipher=is_encrypted, blind_copy_to=blind_copy_to)
+        # A cipher that does not authenticate is worth nothing without a signature inside.
+        is_soft = any(each.profile is not EnvelopeProfile.MODERN for each in recipients)
+        if self.settings.sign or is_soft:
+            entity = self._sign(entity, _recipient_list(plans))
         if is_encrypted:
             entity = smime.encrypt(entity, recipients=recipients)
+            if self.settings.sign and plans[0].domain in self.settings.triple_wrap:
+                entity = self._sign(entity, ())
         return entities.outer_message(raw, entity, obscure_subject=is_encrypted)
 
-    def _open(self, raw: bytes, peer: str) -> Opened:
-        """Decrypt, then verify; plain synchronous work on octets."""
-        kind = smime.classify(raw)
-        decrypted: smime.Decrypted | None = None
-        inner = raw
-        if kind == "encrypted":
-            try:
-                decrypted = smime.decrypt(raw, keys=self.reading)
-            except NoMatchingKeyError:
-                return Opened(kept=raw, security=self._plain(Verdict.UNREADABLE, peer))
-            except (DecryptionError, CryptoError) as error:
-                raise MessageRefusedError(reason=error.code) from error
-            inner = decrypted.entity
-            kind = smime.classify(inner)
-        if kind != "signed":
-            return self._unsigned(raw, decrypted, peer)
-        return self._verify(raw, inner, decrypted, peer)
+    def _sign(self, entity: bytes, attributes: Sequence[bytes]) -> bytes:
+        return smime.sign(
+            entity,
+            keys=self.signing,
+            at=self.clock.now(),
+            chain=self.signing_chain,
+            attributes=attributes,
+        )
 
-    def _unsigned(self, raw: bytes, decrypted: smime.Decrypted | None, peer: str) -> Opened:
-        security = self._plain(Verdict.NOT_SIGNED, peer)
-        if decrypted is None:
-            return Opened(kept=raw, security=security)
-        restored = entities.restored_message(raw, decrypted.entity)
-        findings = list(restored.findings)
-        security = _with_encryption(security, decrypted, [_finding(one) for one in findings])
-        return Opened(kept=restored.raw, security=security)
+    # Coming in
 
-    def _verify(
-        self, raw: bytes, inner: bytes, decrypted: smime.Decrypted | None, peer: str
-    ) -> Opened:
+    async def open(self, raw: bytes, principal: Principal) -> Opened:
+        """Take encryption off what arrived and judge its signature, once and for ever.
+
+        Raises:
+            MessageRefusedError: It cannot be decrypted with our key, or its signature is broken.
+        """
         now = self.clock.now()
-        try:
-            proof = smime.verify(
-                inner,
-                store=self.trust.store,
-                profile=self.trust.profile(trust.Usage.MAIL_SIGNING),
-                at=now,
-            )
-            content, signer, verdict = proof.content, proof.signer, Verdict.VALID
-            signed_at, algorithm, reason = proof.signed_at, proof.algorithm, ""
-        except (UntrustedError, IndeterminateError) as error:
-            if error.content is None or error.signer is None:
-                raise MessageRefusedError(reason=error.code) from error
-            is_bad = isinstance(error, UntrustedError)
-            verdict = Verdict.UNTRUSTED if is_bad else Verdict.INDETERMINATE
-            content, signer, reason = error.content, error.signer, f"{error.code}:{error.reason}"
-            signed_at, algorithm = None, None
-        except (SignatureError, CryptoError) as error:
-            return self._broken(raw, inner, decrypted, peer, error)
-        restored = entities.restored_message(raw, content, evidence=inner)
-        findings = [_finding(one) for one in restored.findings]
-        if reason:
-            findings.append(SecurityFinding(code="signer", severity="warning", text=reason))
-        security = Security(
-            verdict=verdict,
-            judged_at=now,
-            signed_at=signed_at,
-            signature_algorithm=algorithm,
-            signer=signer.organization or signer.common_name,
-            signer_subject=signer.subject_text,
-            signer_fingerprint=signer.fingerprint,
-            peer_subject=peer,
-            findings=tuple(findings),
+        if not isinstance(principal, PeerPrincipal):
+            return Opened(kept=raw, security=Security(verdict=Verdict.INTERNAL, judged_at=now))
+        opener = Opener(
+            keys=self.reading,
+            store=self.trust.store,
+            profile=self.trust.profile(trust.Usage.MAIL_SIGNING),
+            settings=self.settings,
+            at=now,
         )
-        if decrypted is not None:
-            security = _with_encryption(security, decrypted, findings)
-        return Opened(kept=restored.raw, security=security, signer=signer)
+        return await aside(len(raw), opener.open, raw, principal)
 
-    def _broken(
-        self,
-        raw: bytes,
-        inner: bytes,
-        decrypted: smime.Decrypted | None,
-        peer: str,
-        error: CryptoError,
-    ) -> Opened:
-        """Refuse a signature that does not match, or keep the message marked: by policy."""
-        reason = f"{error.code}:{getattr(error, 'reason', '')}"
-        if self.settings.broken_signature == "refuse":
-            raise MessageRefusedError(reason=error.code) from error
-        finding = SecurityFinding(code="signature-broken", severity="error", text=reason)
-        security = self._plain(Verdict.UNTRUSTED, peer, finding)
-        if decrypted is None:
-            return Opened(kept=raw, security=security)
-        restored = entities.restored_message(raw, inner)
-        security = _with_encryption(security, decrypted, [finding])
-        return Opened(kept=restored.raw, security=security)
+    async def bind(
+        self, opened: Opened, message: ParsedMessage, recipients: Collection[MailAddress]
+    ) -> Security:
+        """Tie a valid signer to the author's mailbox, and the letter to its recipients here.
 
-    def _plain(self, verdict: Verdict, peer: str | None, *findings: SecurityFinding) -> Security:
-        return Security(
-            verdict=verdict, judged_at=self.clock.now(), peer_subject=peer, findings=findings
-        )
+        Without a tie, or when the signer wrote to others, the verdict is not `valid`.
+
+        Args:
+            opened: What `open` gave.
+            message: Its `kept` octets, parsed.
+            recipients: The recipients of the envelope.
+
+        Raises:
+            MessageRefusedError: The signer wrote to others, and the policy wants that refused.
+        """
+        judge = Judge(database=self.database, trust=self.trust, settings=self.settings)
+        return await judge.bind(opened, message, recipients)
+
+
+def _recipient_list(plans: Sequence[_Plan]) -> tuple[bytes, ...]:
+    """Make the signed attribute that says for whom, and with which keys, a letter is encrypted."""
+    listed = [
+        (plan.address.key, plan.recipient.certificate)
+        for plan in plans
+        if plan.recipient is not None
+    ]
+    return (build_recipient_list(listed),) if listed else ()
 
 
 async def aside(size_octets: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Do work on octets: here when they are few, in a thread when they would hold up the loop."""
     call = partial(work, *args, **kwargs)
     return await run_by_size(call, size_octets, inline_octets=INLINE_OCTETS)
-
-
-def _structures(entry: MailboxEntry | None) -> frozenset[str]:
-    """List the national identifiers of the structure that the directory attaches a mailbox to."""
-    national_id = entry.organization.national_id if entry and entry.organization else None
-    return frozenset({str(national_id)} if national_id else ())
-
-
-def _finding(one: entities.HeaderFinding) -> SecurityFinding:
-    """Say a remark on the header in the words that are stored."""
-    is_bad = one.field == "From" and one.code is not entities.HeaderFindingCode.NOT_PROTECTED
-    severity = "info" if one.code is entities.HeaderFindingCode.NOT_PROTECTED else "warning"
-    return SecurityFinding(
-        code=one.code.value, severity="error" if is_bad else severity, text=one.field
-    )
-
-
-def _with_encryption(
-    security: Security, decrypted: smime.Decrypted, findings: Sequence[SecurityFinding]
-) -> Security:
-    """Add what is known of the encrypted layer.
-
-    Content that nothing protects against change (CBC, and no signature that holds) says so.
-    """
-    found = list(findings)
-    if not decrypted.authenticated and security.verdict is not Verdict.VALID:
-        found.append(
-            SecurityFinding(
-                code="content-malleable",
-                severity="warning",
-                text="The content was encrypted but not protected against change.",
-            )
-        )
-    return replace(
-        security,
-        encrypted=True,
-        content_algorithm=decrypted.content_algorithm,
-        findings=tuple(found),
-    )
-
-
-def _bound(security: Security, binding: Binding) -> Security:
-    """Lower a verdict that its author's address does not deserve."""
-    findings = list(security.findings)
-    verdict = security.verdict
-    if binding is Binding.NONE:
-        findings.append(
-            SecurityFinding(
-                code="signer-not-bound",
-                severity="warning",
-                text="The signature holds, but nothing ties its signer to the author's mailbox.",
-            )
-        )
-    is_doubtful = binding is Binding.NONE or any(one.severity == "error" for one in findings)
-    if verdict is Verdict.VALID and is_doubtful:
-        verdict = Verdict.UNTRUSTED
-    return replace(security, verdict=verdict, binding=binding, findings=tuple(findings))

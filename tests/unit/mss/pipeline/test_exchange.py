@@ -93,9 +93,21 @@ async def test_what_leaves_says_nothing_outside(pair: Pair) -> None:
 
 async def test_recipients_of_one_operator_share_one_ciphertext(pair: Pair) -> None:
     """One body on disk and one signature, however many colleagues."""
-    first, second = await leaving(pair, a_letter(), GP, OTHER_GP)
+    first, second = await leaving(pair, a_letter(to=f"{GP}, {OTHER_GP}"), GP, OTHER_GP)
 
     assert first == second
+
+
+async def test_a_blind_copy_has_octets_of_its_own(pair: Pair) -> None:
+    """It names whom it is for, inside the signature; nobody else may read that."""
+    first, second = await leaving(pair, a_letter(), GP, OTHER_GP)
+    await pair.settle()
+
+    assert first != second
+    for account, address in (("anne", GP), ("karim", OTHER_GP)):
+        (view,) = await pair.practices.letters(account, address)
+        assert view.message.security.verdict is Verdict.VALID
+        assert view.message.security.findings == ()
 
 
 async def test_without_a_certificate_a_letter_is_signed(pair: Pair) -> None:
