@@ -201,7 +201,9 @@ class Acceptance:
             leaving=leaving,
             internet_message_id=internet_message_id,
             summary=summarise(kept, internet_message_id),
-            security=await self.protection.bind(opened, kept.author.address),
+            security=await self.protection.bind(
+                opened, kept, [one.address for one in submission.envelope.recipients]
+            ),
             report=_report(submission, kept),
         )
 
