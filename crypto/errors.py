@@ -56,6 +56,21 @@ class RevocationSyntaxError(CryptoError):
 
 
 @dataclass(eq=False)
+class FetchError(CryptoError):
+    """A list, an answer or a certificate could not be fetched; the last good one stays in use.
+
+    `reason` is of two kinds: what we refuse (`host-not-allowed`, `private-address`, `redirect`,
+    `too-large`...), and what the other side did (`timeout`, `unreachable`, `status-503`...).
+    """
+
+    code: ClassVar[str] = "fetch-failed"
+    retryable: ClassVar[bool] = True
+    public_text: ClassVar[str] = "A revocation source cannot be fetched."
+
+    reason: str
+
+
+@dataclass(eq=False)
 class KeySyntaxError(CryptoError):
     """The octets are not a private key that we use, or do not belong to the certificate."""
 

@@ -120,6 +120,27 @@ class TrustSettings(Section):
         default="trust/intermediates.pem", description="PEM file of known issuing certificates."
     )
     crls: str = Field(default="trust/crls", description="Folder of revocation lists (.crl).")
+    fetch_hosts: tuple[str, ...] = Field(
+        default=("igc-sante.esante.gouv.fr", "ocsp.esante.gouv.fr"),
+        description="Hosts (`host` or `host:port`) that revocation lists, OCSP answers and issuing "
+        "certificates may be fetched from, whatever a certificate says; empty: none is fetched.",
+    )
+    fetch_every: float = Field(
+        default=3600, ge=60, description="Seconds between two visits to a revocation source."
+    )
+    fetch_seconds: float = Field(
+        default=60, gt=0, description="Longest time to fetch one list, answer or certificate."
+    )
+    fetch_octets: int = Field(
+        default=64 * 1024 * 1024,
+        ge=1024,
+        le=256 * 1024 * 1024,
+        description="Largest revocation list.",
+    )
+    fetch_private: bool = Field(
+        default=False,
+        description="Also fetch from hosts whose addresses are private or local: for test systems.",
+    )
     revocation: Literal["require", "if-known"] = Field(
         default="require",
         description="`require`: a certificate whose revocation status is unknown is not believed.",
@@ -467,6 +488,12 @@ class PatientSettings(Section):
 class RetentionSettings(Section):
     """How long things are kept."""
 
+    evidence: float = Field(
+        default=3653 * 86400,
+        gt=0,
+        description="Seconds for which lists, answers and certificates that a verdict rested on "
+        "are kept, so that it can be proven later.",
+    )
     duplicates: float = Field(
         default=7 * 86400, gt=0, description="Seconds in which a repeated message is recognised."
     )

@@ -34,6 +34,8 @@ class AuditName(StrEnum):
     PEER_REFUSED = "peer-refused"
     QUARANTINE_DROPPED = "quarantine-dropped"
     QUARANTINE_RELEASED = "quarantine-released"
+    REVOCATION_REFUSED = "revocation-refused"
+    REVOCATION_RENEWED = "revocation-renewed"
     TOKEN_ISSUED = "token-issued"  # noqa: S105 -- the name of an event
     TLS_RELOADED = "tls-reloaded"
     TLS_REFUSED = "tls-refused"

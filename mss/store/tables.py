@@ -38,10 +38,15 @@ class Instant(TypeDecorator[datetime]):
     impl = BigInteger
     cache_ok = True
 
+    @staticmethod
+    def number(value: datetime | None) -> int | None:
+        """Turn an instant into its number."""
+        return None if value is None else (value - EPOCH) // MICROSECOND
+
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
         """Turn an instant into its number."""
         del dialect
-        return None if value is None else (value - EPOCH) // MICROSECOND
+        return self.number(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         """Turn a number back into its instant."""
@@ -299,4 +304,31 @@ audit = Table(
     Column("actor", Text, nullable=False),
     Column("facts", Text, nullable=False),
     Column("digest", String(64), nullable=False),
+)
+
+revocation_source = Table(
+    "revocation_source",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("certificate", LargeBinary, nullable=False),
+    Column("issuer", LargeBinary),
+    Column("wanted_at", Instant, nullable=False, index=True),
+    Column("next_try_at", Instant, nullable=False, index=True),
+    Column("failures", Integer, nullable=False, default=0),
+    Column("last_reason", String(64)),
+    Column("fetched_at", Instant),
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("sha256", ForeignKey("revocation_object.sha256"), index=True),
+)
+
+revocation_object = Table(
+    "revocation_object",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("kept_at", Instant, nullable=False, index=True),
+    Column("octets", LargeBinary, nullable=False),
 )

@@ -42,6 +42,43 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
     op.create_index(op.f("ix_audit_at"), "audit", ["at"], unique=False)
     op.create_index(op.f("ix_audit_name"), "audit", ["name"], unique=False)
     op.create_table(
+        "revocation_object",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("kept_at", sa.BigInteger(), nullable=False),
+        sa.Column("octets", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_revocation_object")),
+    )
+    op.create_index(
+        op.f("ix_revocation_object_kept_at"), "revocation_object", ["kept_at"], unique=False
+    )
+    op.create_table(
+        "revocation_source",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("certificate", sa.LargeBinary(), nullable=False),
+        sa.Column("issuer", sa.LargeBinary(), nullable=True),
+        sa.Column("wanted_at", sa.BigInteger(), nullable=False),
+        sa.Column("next_try_at", sa.BigInteger(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("last_reason", sa.String(length=64), nullable=True),
+        sa.Column("fetched_at", sa.BigInteger(), nullable=True),
+        sa.Column("etag", sa.Text(), nullable=True),
+        sa.Column("last_modified", sa.Text(), nullable=True),
+        sa.Column("sha256", sa.String(length=64), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["sha256"],
+            ["revocation_object.sha256"],
+            name=op.f("fk_revocation_source_sha256_revocation_object"),
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_revocation_source")),
+    )
+    for column in ("next_try_at", "sha256", "wanted_at"):
+        op.create_index(
+            op.f(f"ix_revocation_source_{column}"), "revocation_source", [column], unique=False
+        )
+    op.create_table(
         "mailbox",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("address", sa.String(length=254), nullable=False),
@@ -186,17 +223,49 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         sa.Column("blob_ref", sa.Text(), nullable=True),
         sa.Column("notify", sa.String(length=64), nullable=False),
         sa.Column("original_recipient", sa.Text(), nullable=True),
+        sa.Column("returns", sa.String(length=4), nullable=True),
         sa.Column("delay_told", sa.Boolean(), nullable=False),
+        sa.Column("last_attempt_at", sa.BigInteger(), nullable=True),
         sa.Column("last_code", sa.String(length=64), nullable=True),
         sa.Column("last_detail", sa.Text(), nullable=True),
+        sa.Column("last_host", sa.String(length=254), nullable=True),
+        sa.Column("last_status", sa.String(length=16), nullable=True),
         sa.ForeignKeyConstraint(
             ["message_id"], ["message.id"], name=op.f("fk_delivery_message_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
     )
     op.create_index(op.f("ix_delivery_blob_ref"), "delivery", ["blob_ref"], unique=False)
-    op.create_index("ix_delivery_due", "delivery", ["state", "next_attempt_at"], unique=False)
+    is_queued = sa.text("state = 'queued'")
+    op.create_index(
+        "ix_delivery_due",
+        "delivery",
+        ["next_attempt_at"],
+        unique=False,
+        sqlite_where=is_queued,
+        postgresql_where=is_queued,
+    )
+    op.create_index(
+        "ix_delivery_destination",
+        "delivery",
+        ["domain", "next_attempt_at"],
+        unique=False,
+        sqlite_where=is_queued,
+        postgresql_where=is_queued,
+    )
     op.create_index(op.f("ix_delivery_message_id"), "delivery", ["message_id"], unique=False)
+    op.create_table(
+        "destination",
+        sa.Column("domain", sa.String(length=254), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("failing_since", sa.BigInteger(), nullable=False),
+        sa.Column("retry_at", sa.BigInteger(), nullable=False),
+        sa.Column("probed_until", sa.BigInteger(), nullable=True),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("host", sa.String(length=254), nullable=True),
+        sa.PrimaryKeyConstraint("domain", name=op.f("pk_destination")),
+    )
     op.create_table(
         "deposit",
         sa.Column("mailbox_id", sa.String(length=32), nullable=False),
@@ -258,6 +327,7 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         sa.Column("station", sa.String(length=16), nullable=False),
         sa.Column("code", sa.String(length=64), nullable=True),
         sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("host", sa.String(length=254), nullable=True),
         sa.ForeignKeyConstraint(
             ["delivery_id"], ["delivery.id"], name=op.f("fk_delivery_event_delivery_id")
         ),
@@ -520,6 +590,8 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
 
 def downgrade() -> None:  # noqa: PLR0915 -- the same, backwards
     """Take back."""
+    op.drop_table("revocation_source")
+    op.drop_table("revocation_object")
     op.drop_table("directory_vocabulary")
     op.drop_table("directory_token")
     op.drop_table("directory_subject")
@@ -548,9 +620,11 @@ def downgrade() -> None:  # noqa: PLR0915 -- the same, backwards
     op.drop_index("ix_deposit_listing", table_name="deposit")
     op.drop_table("deposit")
     op.drop_index(op.f("ix_delivery_message_id"), table_name="delivery")
+    op.drop_index("ix_delivery_destination", table_name="delivery")
     op.drop_index("ix_delivery_due", table_name="delivery")
     op.drop_index(op.f("ix_delivery_blob_ref"), table_name="delivery")
     op.drop_table("delivery")
+    op.drop_table("destination")
     op.drop_index(op.f("ix_account_token_account_id"), table_name="account_token")
     op.drop_table("account_token")
     op.drop_index(op.f("ix_acceptance_message_id"), table_name="acceptance")
