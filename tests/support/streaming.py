@@ -2,10 +2,11 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from crypto import layers, smime_stream
+from crypto.errors import CmsSyntaxError
 from crypto.keys import SoftwareKeyHolder
 from crypto.smime_stream import Trust
 from crypto.trust import Profile, TrustStore
@@ -68,6 +69,15 @@ class Reading:
     findings: tuple[str, ...]
     layers: tuple[tuple[object, ...], ...]
     content: bytes | None
+
+    @property
+    def alike(self) -> "Reading":
+        """The same, but for which of several faults of a structure was met first."""
+        found = (
+            (*layer[:4], CmsSyntaxError) if CmsSyntaxError in layer else layer
+            for layer in self.layers
+        )
+        return replace(self, layers=tuple(found))
 
 
 @dataclass(frozen=True, kw_only=True)
