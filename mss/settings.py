@@ -279,6 +279,13 @@ class ProtectionSettings(Section):
         description="Domains for which an encrypted letter is signed a second time, outside.",
     )
 
+    post_quantum_domains: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+$")], ...] = Field(
+        default=(),
+        description="Domains whose letters get a second envelope for ML-KEM keys, so that mail "
+        "recorded today stays closed to the computers of tomorrow. Agreed with their operator, "
+        "whose certificates are in `trust/post-quantum/<domain>.pem`; nothing is sent without.",
+    )
+
     @field_validator("profiles")
     @classmethod
     def _legacy_is_for_one(cls, value: dict[str, str]) -> dict[str, str]:
@@ -287,7 +294,7 @@ class ProtectionSettings(Section):
                 raise ValueError(f"legacy is for single addresses, and {name!r} is a domain")
         return {name.lower(): profile for name, profile in value.items()}
 
-    @field_validator("triple_wrap")
+    @field_validator("triple_wrap", "post_quantum_domains")
     @classmethod
     def _domains_in_lower_case(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name.lower() for name in value)

@@ -28,6 +28,7 @@ from mss.pipeline.accept import Acceptance
 from mss.pipeline.commit import Committer
 from mss.pipeline.deliver import RENEWAL, Delivering
 from mss.pipeline.notify import Notifier
+from mss.pipeline.outer_envelope import load_outer_envelopes
 from mss.pipeline.protect import Protection
 from mss.pipeline.route import Router
 from mss.ports import BlobStore, RecipientProbe, Relay
@@ -141,6 +142,7 @@ async def open_operator(
             signing=home.load_signing(settings.home),
             signing_chain=home.load_signing_chain(settings.home),
             reading=home.load_reading(settings.home),
+            outer=load_outer_envelopes(settings.home, settings.protection.post_quantum_domains),
             settings=settings.protection,
             clock=desk.clock,
         )

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from crypto import smime, trust
+from crypto import kem, smime, trust
 from crypto.certificates import Certificate, parse_certificate
 from crypto.errors import CryptoError, RevokedError
 from crypto.ports import KeyHolder
-from crypto.recipient_info import EnvelopeProfile, RecipientPlan
+from crypto.recipient_info import EnvelopeProfile, RecipientPlan, is_post_quantum
 from crypto.recipient_list import build_recipient_list
 from directory import index_sql
 from directory.address import MailAddress
@@ -36,6 +36,7 @@ from mss.mime.parse import ParsedMessage
 from mss.model.principal import PeerPrincipal, Principal
 from mss.model.security import Security, Verdict
 from mss.pipeline.opening import Opened, Opener
+from mss.pipeline.outer_envelope import OuterEnvelopes
 from mss.pipeline.signers import Judge
 from mss.pipeline.submission import RelayRoute
 from mss.policy.protection import choose_profile
@@ -52,11 +53,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """One recipient, and how to encrypt for them; without a certificate, not at all."""
+    """One recipient, and how to encrypt for them; without a certificate, not at all.
+
+    Attributes:
+        outer: Certificates for a post-quantum envelope around; none if none was agreed.
+    """
 
     address: MailAddress
     domain: str
     recipient: RecipientPlan | None
+    outer: tuple[Certificate, ...] = ()
 
     def group(self, named: Collection[str] | None) -> tuple[str, bool, bool, str]:
         """Say with whom this recipient shares octets.
@@ -80,6 +86,7 @@ class Protection:
     signing: KeyHolder
     signing_chain: tuple[Certificate, ...]
     reading: KeyHolder
+    outer: OuterEnvelopes
     settings: ProtectionSettings
     clock: Clock
 
@@ -118,13 +125,15 @@ class Protection:
 
         The octets of a queued letter stay what they are, so a certificate that was revoked since
         then means that the letter must be written again: its key may be in other hands. One that
-        has merely ended still opens the letter, and nobody else can.
+        has merely ended still opens the letter, and nobody else can. In a post-quantum envelope
+        only the outer certificates can be seen, and are judged.
         """
         published = await self.database.read(lambda c: index_sql.find_certificates(c, address))
-        return await aside(len(leaving), self._find_obstacle, published, leaving)
+        outer = [each.der for each in self.outer.certificates(str(address.domain))]
+        return await aside(len(leaving), self._find_obstacle, [*published, *outer], leaving)
 
-    def _find_obstacle(self, published: Sequence[bytes], leaving: bytes) -> str | None:
-        for der in published:
+    def _find_obstacle(self, candidates: Sequence[bytes], leaving: bytes) -> str | None:
+        for der in candidates:
             try:
                 certificate = parse_certificate(der)
                 if smime.is_encrypted_for(leaving, certificate):
@@ -152,6 +161,7 @@ class Protection:
                 address=route.address,
                 domain=route.domain,
                 recipient=self._plan_one(route.address, certificates, known.get(route.address.key)),
+                outer=self._valid_outer(route.address),
             )
             for route, certificates in zip(routes, published, strict=True)
         ]
@@ -162,7 +172,8 @@ class Protection:
         """Choose the certificate to encrypt with, published and valid now, and the form."""
         for der in published:
             certificate = self._valid_certificate(der)
-            if certificate is not None:
+            # ML-KEM alone is no hybrid: it is for the outer envelope, wherever it is published.
+            if certificate is not None and not is_post_quantum(certificate):
                 choice = choose_profile(
                     address,
                     settings=self.settings.profiles,
@@ -170,10 +181,20 @@ class Protection:
                     announced=certificate.smime_capabilities,
                 )
                 return RecipientPlan(certificate=certificate, profile=choice.profile)
-        if self.settings.without_certificate == "refuse":
+        is_agreed = bool(self.outer.certificates(str(address.domain)))
+        if is_agreed or self.settings.without_certificate == "refuse":
             reason = "certificate-invalid" if published else "certificate-missing"
             raise ProtectionImpossibleError(address=str(address), reason=reason)
         return None
+
+    def _valid_outer(self, address: MailAddress) -> tuple[Certificate, ...]:
+        """List the post-quantum certificates for a recipient; never none if it was agreed on."""
+        agreed = self.outer.certificates(str(address.domain))
+        valid = tuple(each for each in agreed if self._valid_certificate(each.der) is not None)
+        if agreed and not valid:
+            reason = "post-quantum-certificate-invalid"
+            raise ProtectionImpossibleError(address=str(address), reason=reason)
+        return valid
 
     def _valid_certificate(self, der: bytes) -> Certificate | None:
         try:
@@ -202,6 +223,8 @@ class Protection:
             entity = self._sign(entity, _recipient_list(plans))
         if is_encrypted:
             entity = smime.encrypt(entity, recipients=recipients)
+            if plans[0].outer:  # one domain, so one agreement
+                entity = kem.wrap(entity, recipients=plans[0].outer)
             if self.settings.sign and plans[0].domain in self.settings.triple_wrap:
                 entity = self._sign(entity, ())
         return entities.outer_message(raw, entity, obscure_subject=is_encrypted)
