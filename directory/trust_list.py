@@ -36,6 +36,7 @@ MAX_OCTETS: Final = 64 * 1024 * 1024
 MAX_ENTRIES: Final = 200_000
 MAX_FIELD: Final = 1024
 MAX_SHRINK: Final = 0.20
+MAX_UNICODE_DOMAIN: Final = 253
 
 _SIGNATURE: Final = "{http://www.w3.org/2000/09/xmldsig#}Signature"
 _FIELDS: Final = (
@@ -176,8 +177,39 @@ def build_trust_list(*, generated_at: datetime, entries: Iterable[TrustListEntry
     return etree.tostring(root, encoding="UTF-8", xml_declaration=True)
 
 
-def check_succession(old: TrustList, new: TrustList) -> list[Finding]:
-    """Say whether *new* may replace *old*; a finding of severity error forbids it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListChange:
+    """What a new list changes: domains, and pairs of a domain and a certificate name."""
+
+    added_domains: tuple[str, ...]
+    removed_domains: tuple[str, ...]
+    added_pairs: int
+    removed_pairs: int
+
+
+def compare_lists(old: TrustList | None, new: TrustList) -> ListChange:
+    """Say what changes when *new* replaces *old*, in alphabetical order."""
+    before = frozenset[str]() if old is None else old.domains
+    pairs_before = set() if old is None else {(one.domain, one.name) for one in old.entries}
+    pairs_after = {(one.domain, one.name) for one in new.entries}
+    return ListChange(
+        added_domains=tuple(sorted(new.domains - before)),
+        removed_domains=tuple(sorted(before - new.domains)),
+        added_pairs=len(pairs_after - pairs_before),
+        removed_pairs=len(pairs_before - pairs_after),
+    )
+
+
+def check_succession(
+    old: TrustList, new: TrustList, *, max_shrink: float = MAX_SHRINK
+) -> list[Finding]:
+    """Say whether *new* may replace *old*; a finding of severity error forbids it.
+
+    Args:
+        old: The list in force.
+        new: The one that wants to follow.
+        max_shrink: The part of the domains that may vanish at once.
+    """
     findings = []
     if new.generated_at < old.generated_at:
         findings.append(
@@ -188,14 +220,14 @@ def check_succession(old: TrustList, new: TrustList) -> list[Finding]:
                 f"before the list in force ({_format_instant(old.generated_at)}).",
             )
         )
-    kept = math.ceil(len(old.domains) * (1 - MAX_SHRINK))
+    kept = math.ceil(len(old.domains) * (1 - max_shrink))
     if len(new.domains) < kept:
         findings.append(
             Finding(
                 code="trust-list-shrinks",
                 severity=Severity.ERROR,
                 text=f"{len(new.domains)} domains instead of {len(old.domains)}: "
-                f"more than {MAX_SHRINK:.0%} would vanish at once.",
+                f"more than {max_shrink:.0%} would vanish at once.",
             )
         )
     if new.generated_at == old.generated_at and set(new.entries) != set(old.entries):
@@ -247,31 +279,33 @@ def _parse_entry(
 ) -> TrustListEntry | None:
     """Read one Domaine, or add the reason why not; *names* remembers the few distinct names."""
 
-    def leave_out(code: str, text: str) -> None:
+    def remark(code: str, text: str) -> None:
         findings.append(
             Finding(code=code, severity=Severity.WARNING, text=text, line=element.sourceline)
         )
 
     values = _fields_of(element)
     if values is None:
-        leave_out("trust-list-entry", "An entry lacks a field, or has it twice or too long.")
+        remark("trust-list-entry", "An entry lacks a field, or has it twice or too long.")
         return None
     try:
-        domain = Domain(values["Nom"])
+        domain = Domain(_ascii_form(values["Nom"]))
     except AddressSyntaxError as error:
-        leave_out("trust-list-domain", f"A Nom is no domain ({error.reason}); it is left out.")
+        remark("trust-list-domain", f"A Nom is no domain ({error.reason}); it is left out.")
         return None
     text = values["DNCertificatOperateur"]
     try:
         name = names.get(text) or names.setdefault(text, DistinguishedName.parse(text))
     except DistinguishedNameSyntaxError as error:
-        leave_out("trust-list-name", f"A name for {domain} is unreadable ({error.reason}).")
+        remark("trust-list-name", f"A name for {domain} is unreadable ({error.reason}).")
         return None
-    if domain != values["Nom"]:
-        leave_out("trust-list-case", f"The domain {domain} is not written in lower case.")
+    if not values["Nom"].isascii():
+        remark("trust-list-unicode", f"The domain {domain} is not written in its ASCII form.")
+    elif domain != values["Nom"]:
+        remark("trust-list-case", f"The domain {domain} is not written in lower case.")
     updated_at = _parse_instant(values["DateMAJ"])
     if updated_at is None:
-        leave_out("trust-list-date", f"The update date of {domain} is unreadable.")
+        remark("trust-list-date", f"The update date of {domain} is unreadable.")
     return TrustListEntry(
         domain=domain,
         name=name,
@@ -299,6 +333,16 @@ def _fields_of(element: etree._Element) -> dict[str, str] | None:
     if not values.get("Nom") or not values.get("DNCertificatOperateur"):
         return None
     return {name: values.get(name, "") for name in _FIELDS}
+
+
+def _ascii_form(domain: str) -> str:
+    """Write a domain with letters of the whole world as mail carries it (`xn--…`)."""
+    if domain.isascii() or len(domain) > MAX_UNICODE_DOMAIN:
+        return domain
+    try:
+        return domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        return domain  # and is refused as it stands
 
 
 def _values_of(entry: TrustListEntry) -> tuple[str, ...]:

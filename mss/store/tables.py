@@ -294,6 +294,18 @@ trust_list = Table(
     Column("xml", LargeBinary, nullable=False),
 )
 
+# Where the list is polled from, and what the last poll brought.
+trust_source = Table(
+    "trust_source",
+    metadata,
+    Column("url", Text, primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("etag", Text, nullable=False),
+    Column("last_modified", Text, nullable=False),
+    Column("checked_at", Instant, nullable=False),
+    Column("failure", Text, nullable=False),
+)
+
 audit = Table(
     "audit",
     metadata,

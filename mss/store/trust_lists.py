@@ -1,11 +1,11 @@
-"""Every trust list that was ever in force, and which one is now."""
+"""Every trust list that was ever in force, which one is now, and where it is polled from."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
 
-from mss.store.tables import trust_list
+from mss.store.tables import trust_list, trust_source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +60,59 @@ def put_in_force(connection: Connection, kept: KeptTrustList) -> None:
                 is_current=True,
             )
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolledSource:
+    """What the last poll of an address brought.
+
+    Attributes:
+        sha256: The list that the validators belong to; empty when none came yet.
+        etag: Its ETag, as the server wrote it; may be empty.
+        last_modified: Its Last-Modified, likewise.
+        failure: Why the last poll brought nothing; empty when it did.
+    """
+
+    url: str
+    sha256: str = ""
+    etag: str = ""
+    last_modified: str = ""
+    checked_at: datetime
+    failure: str = ""
+
+
+def find_source(connection: Connection, url: str) -> PolledSource | None:
+    """Find what is known of an address."""
+    wanted = select(trust_source).where(trust_source.c.url == url)
+    row = connection.execute(wanted).one_or_none()
+    if row is None:
+        return None
+    return PolledSource(
+        url=row.url,
+        sha256=row.sha256,
+        etag=row.etag,
+        last_modified=row.last_modified,
+        checked_at=row.checked_at,
+        failure=row.failure,
+    )
+
+
+def keep_source(connection: Connection, polled: PolledSource) -> None:
+    """Remember the last poll of an address."""
+    values = {
+        "sha256": polled.sha256,
+        "etag": polled.etag,
+        "last_modified": polled.last_modified,
+        "checked_at": polled.checked_at,
+        "failure": polled.failure,
+    }
+    renewed = connection.execute(
+        update(trust_source).where(trust_source.c.url == polled.url).values(**values)
+    )
+    if renewed.rowcount == 0:
+        connection.execute(insert(trust_source).values(url=polled.url, **values))
+
+
+def confirm_current(connection: Connection, *, at: datetime) -> None:
+    """Note that the source still publishes the list in force."""
+    connection.execute(update(trust_list).where(trust_list.c.is_current).values(loaded_at=at))

@@ -4,7 +4,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, func, select
 
 from mss.store import tables, trust_lists
-from mss.store.trust_lists import KeptTrustList
+from mss.store.trust_lists import KeptTrustList, PolledSource
 from tests.support.pki import NOW
 
 FIRST = KeptTrustList(
@@ -46,3 +46,28 @@ def test_an_earlier_list_can_come_back_into_force(connection: Connection) -> Non
     trust_lists.put_in_force(connection, FIRST)
 
     assert trust_lists.find_current(connection) == FIRST
+
+
+def test_a_confirmation_renews_the_list_in_force_only(connection: Connection) -> None:
+    """Its age is counted from there."""
+    later = NOW + timedelta(hours=1)
+    trust_lists.put_in_force(connection, FIRST)
+    trust_lists.put_in_force(connection, SECOND)
+
+    trust_lists.confirm_current(connection, at=later)
+
+    current = trust_lists.find_current(connection)
+    assert current == replace(SECOND, loaded_at=later)
+    trust_lists.put_in_force(connection, FIRST)
+    assert trust_lists.find_current(connection) == FIRST
+
+
+def test_the_last_poll_of_an_address_is_remembered(connection: Connection) -> None:
+    """Its validators make the next poll cheap; its failure is told once."""
+    polled = PolledSource(url="https://a.example/", sha256="1" * 64, etag='"x"', checked_at=NOW)
+    failed = replace(polled, checked_at=NOW + timedelta(hours=1), failure="timeout")
+    trust_lists.keep_source(connection, polled)
+    trust_lists.keep_source(connection, failed)
+
+    assert trust_lists.find_source(connection, polled.url) == failed
+    assert trust_lists.find_source(connection, "https://b.example/") is None

@@ -13,6 +13,7 @@ from directory.trust_list import (
     TrustListEntry,
     build_trust_list,
     check_succession,
+    compare_lists,
     parse_trust_list,
 )
 
@@ -108,7 +109,8 @@ def test_a_trailing_signature_element_is_skipped() -> None:
     ("entry", "code"),
     [
         (as_entry("a@ch-demo.mssante.fr"), "trust-list-domain"),
-        (as_entry("été.mssante.fr"), "trust-list-domain"),
+        (as_entry("é" * 300), "trust-list-domain"),
+        (as_entry("\u200d.mssante.fr"), "trust-list-domain"),
         (as_entry("*.mssante.fr"), "trust-list-domain"),
         (as_entry(""), "trust-list-entry"),
         (as_entry("x.mssante.fr", dn=""), "trust-list-entry"),
@@ -200,6 +202,61 @@ def test_an_older_list_is_refused() -> None:
     (finding,) = check_succession(LIST, a_list(*LIST.entries, at=AT - timedelta(seconds=1)))
 
     assert (finding.code, finding.severity) == ("trust-list-older", Severity.ERROR)
+
+
+def test_a_domain_with_accents_is_kept_as_mail_carries_it() -> None:
+    """Nobody can write to it otherwise: our doors speak ASCII."""
+    found = parse_trust_list(as_xml(as_entry("été.mssante.fr")))
+
+    assert found.domains == {"xn--t-9fab.mssante.fr"}
+    assert [finding.code for finding in found.findings] == ["trust-list-unicode"]
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        'CN="mx1.demo.fr",OU=1750000002,O=CH DEMO,ST=Paris (75),C=FR',
+        "CN=mx1.demo.fr, OU=1750000002, O=CH DEMO, ST=Paris (75), C=FR",
+        "CN=mx1.demo.fr,OU=1750000002,O=CH  DEMO,ST=Paris(75),C=FR",
+        "CN=mx1.demo.fr ,OU=1750000002,O=CH\u00a0DEMO,ST=Paris  (75),C=fr",
+        'CN=MX1.demo.fr,OU=1750000002,O=\u00a0"CH  DEMO",ST=Paris (75),C=FR',
+    ],
+)
+def test_a_name_is_found_however_it_was_typed(listed: str) -> None:
+    """Quotes, spaces of all kinds and case are the habits of those who type the list."""
+    found = parse_trust_list(as_xml(as_entry("x.mssante.fr", dn=listed)))
+
+    assert found.allows("x.mssante.fr", FIRST)
+
+
+def test_a_locality_is_no_department() -> None:
+    """Guessing here would let one organisation speak for another; the refusal names the parts."""
+    text = "CN=mx1.demo.fr,OU=1750000002,O=CH DEMO,L=Paris (75),C=FR"
+    found = parse_trust_list(as_xml(as_entry("x.mssante.fr", dn=text)))
+
+    assert not found.allows("x.mssante.fr", FIRST)
+    (listed,) = found.names_of("x.mssante.fr")
+    assert FIRST.differences(listed) == ("L", "ST")
+
+
+def test_a_change_tells_what_came_and_went() -> None:
+    """The journal keeps it: who was let in when, and who was shut out."""
+    later = a_list(an_entry("ch-demo.mssante.fr"), an_entry("new.mssante.fr"))
+
+    change = compare_lists(LIST, later)
+
+    assert change.added_domains == ("new.mssante.fr",)
+    assert change.removed_domains == ("cabinets-demo.mssante.fr",)
+    assert (change.added_pairs, change.removed_pairs) == (1, 2)
+    assert compare_lists(None, LIST).added_domains == tuple(sorted(LIST.domains))
+
+
+def test_how_much_may_vanish_is_for_the_administrator_to_say() -> None:
+    """A merger of hospitals can take many domains away on one day."""
+    later = a_list(*LIST.entries[:2], at=AT + timedelta(hours=1))
+
+    assert [one.code for one in check_succession(LIST, later)] == ["trust-list-shrinks"]
+    assert check_succession(LIST, later, max_shrink=0.5) == []
 
 
 @pytest.mark.parametrize(("kept", "codes"), [(8, []), (7, ["trust-list-shrinks"])])

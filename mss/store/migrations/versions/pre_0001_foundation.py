@@ -180,6 +180,16 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         sa.PrimaryKeyConstraint("sha256", name=op.f("pk_trust_list")),
     )
     op.create_table(
+        "trust_source",
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("etag", sa.Text(), nullable=False),
+        sa.Column("last_modified", sa.Text(), nullable=False),
+        sa.Column("checked_at", sa.BigInteger(), nullable=False),
+        sa.Column("failure", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("url", name=op.f("pk_trust_source")),
+    )
+    op.create_table(
         "acceptance",
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("message_id", sa.String(length=32), nullable=False),
@@ -635,6 +645,7 @@ def downgrade() -> None:  # noqa: PLR0915 -- the same, backwards
     op.drop_index(op.f("ix_quarantine_put_aside_at"), table_name="quarantine")
     op.drop_index(op.f("ix_quarantine_blob_ref"), table_name="quarantine")
     op.drop_table("quarantine")
+    op.drop_table("trust_source")
     op.drop_table("trust_list")
     op.drop_table("correspondent")
     op.drop_index(op.f("ix_message_sender_key"), table_name="message")
