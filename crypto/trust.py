@@ -113,6 +113,7 @@ class ValidatedChain:
         fresh_until: First instant at which something it rests on lapses.
         findings: Kebab-case remarks, `revocation-not-judged` if a status was unknown.
         rests_on: Lists and responses that said *not revoked*; see `crypto.evidence`.
+        witnesses: Authorities beside the path that signed one of them, and those above.
     """
 
     certificates: tuple[Certificate, ...]
@@ -121,6 +122,7 @@ class ValidatedChain:
     fresh_until: datetime
     findings: tuple[str, ...] = ()
     rests_on: tuple[Reliance, ...] = ()
+    witnesses: tuple[Certificate, ...] = ()
 
     @property
     def leaf(self) -> Certificate:
@@ -403,6 +405,8 @@ class _Judgement:
     budget: Budget
     _proven: dict[Certificate, bool] = field(default_factory=dict)
     _under_way: set[Certificate] = field(default_factory=set)
+    _also_rests_on: list[Reliance] = field(default_factory=list)
+    _witnesses: dict[Certificate, None] = field(default_factory=dict)
 
     def validate(self, path: Path) -> ValidatedChain:
         """Prove one path."""
@@ -430,7 +434,8 @@ class _Judgement:
             judged_at=self.at,
             fresh_until=min(lapses),
             findings=tuple(dict.fromkeys(findings)),
-            rests_on=tuple(dict.fromkeys(rests_on)),
+            rests_on=tuple(dict.fromkeys((*rests_on, *self._also_rests_on))),
+            witnesses=tuple(each for each in self._witnesses if each not in path),
         )
 
     @property
@@ -490,4 +495,9 @@ class _Judgement:
         statuses = [self._judge(certificate, issuer) for certificate, issuer in pairwise(path)]
         if any(isinstance(each, Revoked) for each in statuses):
             return False
-        return not self._is_required or all(isinstance(each, Good) for each in statuses)
+        good = [each for each in statuses if isinstance(each, Good)]
+        if self._is_required and len(good) < len(statuses):
+            return False
+        self._witnesses.update(dict.fromkeys(path[:-1]))
+        self._also_rests_on += (relied for each in good for relied in each.rests_on)
+        return True
