@@ -183,12 +183,12 @@ def split_signed(entity: Entity) -> SignedParts:
     body = b"\r\n" + entity.body  # so that a boundary on the first line is like any other
     first = _Boundary.find(body, boundary, 0)
     second = _Boundary.find(body, boundary, first.after)
+    if first.is_last or second.is_last:
+        raise SignatureError("part-missing")
     third = _Boundary.find(body, boundary, second.after)
     preamble = body[: first.at].strip()
     if preamble and preamble not in _KNOWN_PREAMBLES:
         raise SignatureError("text-before-signed-part")
-    if first.is_last or second.is_last:
-        raise SignatureError("part-missing")
     if not third.is_last:
         raise SignatureError("part-superfluous")
     if body[third.after :].strip():
