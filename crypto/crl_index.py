@@ -59,7 +59,10 @@ def load_list(octets: bytes, *, folder: Path, signers: Iterable[Certificate]) ->
         parsed = parse_revocation_list(octets)
         for signer in signers:
             parsed.is_signed_by(signer)
-        _save(parsed, folder)
+        if not any(parsed.signed_by.values()):
+            return parsed  # what nobody signed is not worth sorting
+        if find_list(parsed.fingerprint, folder=folder) is None:  # it may have come in PEM
+            _save(parsed, folder)
     found = find_list(parsed.fingerprint, folder=folder)
     if found is None:
         raise RevocationSyntaxError("index")

@@ -15,19 +15,28 @@ Sources
     Référentiel socle MSSanté #1 (liste blanche); RFC 5280; docs/adr/0007.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from crypto import trust, xml_signature
 from crypto.certificates import Certificate, parse_certificates
+from crypto.crl_index import load_list
 from crypto.errors import CryptoError, IndeterminateError, UntrustedError
 from directory.address import Domain
 from directory.distinguished_name import DistinguishedName
 from directory.errors import DirectoryError
-from directory.trust_list import TrustList, check_succession, parse_trust_list
+from directory.trust_list import (
+    ListChange,
+    TrustList,
+    check_succession,
+    compare_lists,
+    parse_trust_list,
+)
 from mss.clock import Clock
 from mss.errors import (
     MSSError,
@@ -38,10 +47,15 @@ from mss.errors import (
 )
 from mss.model.audit import AuditEvent, AuditName
 from mss.model.principal import PeerPrincipal
+from mss.model.trust import TrustListStatus
 from mss.policy.peer import certificate_objection, name_objection
 from mss.settings import Settings, TrustSettings
 from mss.store import audit, trust_lists
 from mss.store.engine import Connection, Database
+
+INDEX_FOLDER = "trust/index"  # of large revocation lists; made again when it is lost
+
+MAX_NAMED: Final = 50
 
 
 @dataclass(eq=False)
@@ -159,7 +173,31 @@ class TrustSpace:
             return
         kept = await self.database.survey(trust_lists.find_current)
         if kept is not None:
-            self._list, self._digest = parse_trust_list(_content(kept.xml)), kept.sha256
+            # A second of work for the national list: not on the loop that answers peers.
+            fresh = await asyncio.to_thread(_read_kept, kept.xml)
+            self._list, self._digest = fresh, kept.sha256
+
+    async def status(self) -> TrustListStatus | None:
+        """Tell what list is in force and how sure that is; `None` when there is none."""
+        kept = await self.database.survey(trust_lists.find_current)
+        if kept is None:
+            return None
+        age = self.clock.now() - kept.loaded_at
+        return TrustListStatus(
+            sha256=kept.sha256,
+            generated_at=kept.generated_at,
+            confirmed_at=kept.loaded_at,
+            source=kept.source,
+            entries=kept.entries,
+            domains=len(self._list.domains) if self._list is not None else 0,
+            age=age,
+            is_stale=age > timedelta(seconds=self.settings.list_stale_seconds),
+        )
+
+    async def confirm(self) -> None:
+        """Note that the source still publishes the list in force."""
+        now = self.clock.now()
+        await self.database.write(lambda c: trust_lists.confirm_current(c, at=now))
 
     async def load(self, xml: bytes, *, source: str, is_forced: bool = False) -> TrustList:
         """Judge a signed list and put it in force.
@@ -173,13 +211,16 @@ class TrustSpace:
             TrustListRefusedError: Its signature, signer or succession does not hold.
         """
         await self.refresh()
+        digest = hashlib.sha256(xml).hexdigest()
         try:
-            fresh = self._judge_list(xml, is_forced=is_forced)
+            fresh = await asyncio.to_thread(self._judge_list, xml, is_forced=is_forced)
         except TrustListRefusedError as error:
-            await self._note(AuditName.TRUST_LIST_REFUSED, reason=error.reason, source=source)
+            await self.note(
+                AuditName.TRUST_LIST_REFUSED, reason=error.reason, source=source, sha256=digest
+            )
             raise
         kept = trust_lists.KeptTrustList(
-            sha256=hashlib.sha256(xml).hexdigest(),
+            sha256=digest,
             generated_at=fresh.generated_at,
             loaded_at=self.clock.now(),
             source=source,
@@ -195,6 +236,7 @@ class TrustSpace:
                 ("generated", kept.generated_at.isoformat()),
                 ("source", source),
                 ("forced", str(is_forced).lower()),
+                *_facts_of(compare_lists(self._list, fresh)),
             ),
         )
 
@@ -221,9 +263,10 @@ class TrustSpace:
             raise TrustListRefusedError(reason=str(error)) from error
         self._check_signer(proof)
         if self._list is not None and not is_forced:
-            objections = [
-                one.code for one in check_succession(self._list, fresh) if one.severity == "error"
-            ]
+            found = check_succession(
+                self._list, fresh, max_shrink=self.settings.list_shrink_percent / 100
+            )
+            objections = [one.code for one in found if one.severity == "error"]
             if objections:
                 raise TrustListRefusedError(reason=", ".join(objections))
         return fresh
@@ -231,9 +274,13 @@ class TrustSpace:
     def _check_signer(self, proof: trust.ValidatedChain) -> None:
         """The signer is known by name and issuer, never by fingerprint: it is renewed."""
         wanted_name = self.settings.list_signer_name
+        wanted_unit = self.settings.list_signer_unit
         wanted_issuer = self.settings.list_signer_issuer
+        units = [value for kind, value in proof.leaf.subject if kind == "OU"]
         if wanted_name and proof.leaf.common_name != wanted_name:
             raise TrustListRefusedError(reason="signer-name")
+        if wanted_unit and units != [wanted_unit]:
+            raise TrustListRefusedError(reason="signer-unit")
         if wanted_issuer and proof.certificates[1].common_name != wanted_issuer:
             raise TrustListRefusedError(reason="signer-issuer")
 
@@ -282,7 +329,8 @@ class TrustSpace:
             raise TrustListMissingError
         return self._list
 
-    async def _note(self, name: AuditName, **facts: str) -> None:
+    async def note(self, name: AuditName, **facts: str) -> None:
+        """Write into the journal what happened to the list or to the certificates."""
         event = AuditEvent(name=name, actor="administrator", facts=tuple(facts.items()))
         now = self.clock.now()
         await self.database.write(lambda c: audit.append(c, event, chain=self.chain, at=now))
@@ -297,8 +345,12 @@ def load_trust_store(settings: Settings) -> trust.TrustStore:
     anchors = _certificates(settings.path(settings.trust.anchors), is_required=True)
     intermediates = _certificates(settings.path(settings.trust.intermediates), is_required=False)
     folder = settings.path(settings.trust.crls)
+    index = settings.path(INDEX_FOLDER)
     try:
-        lists = [file.read_bytes() for file in sorted(folder.glob("*.crl"))]
+        lists = [
+            load_list(file.read_bytes(), folder=index, signers=(*anchors, *intermediates))
+            for file in sorted(folder.glob("*.crl"))
+        ]
         return trust.TrustStore(anchors, intermediates, lists)
     except (OSError, CryptoError) as error:
         raise SettingsError(reason=f"{folder}: {error}") from error
@@ -313,9 +365,21 @@ def _certificates(file: Path, *, is_required: bool) -> tuple[Certificate, ...]:
         raise SettingsError(reason=f"{file}: {error}") from error
 
 
-def _content(xml: bytes) -> bytes:
-    """Take the signed octets of a list that was judged when it was loaded."""
-    return xml_signature.verify_enveloped(xml).content
+def _read_kept(xml: bytes) -> TrustList:
+    """Read the signed octets of a list that was judged when it was loaded."""
+    return parse_trust_list(xml_signature.verify_enveloped(xml).content)
+
+
+def _facts_of(change: ListChange) -> tuple[tuple[str, str], ...]:
+    """Say for the journal what a list changes; of many domains the first ones, and how many."""
+    return (
+        ("added", str(len(change.added_domains))),
+        ("removed", str(len(change.removed_domains))),
+        ("added-pairs", str(change.added_pairs)),
+        ("removed-pairs", str(change.removed_pairs)),
+        ("added-domains", ",".join(change.added_domains[:MAX_NAMED])),
+        ("removed-domains", ",".join(change.removed_domains[:MAX_NAMED])),
+    )
 
 
 def parse_domain(text: str) -> Domain:

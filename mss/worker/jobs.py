@@ -1,6 +1,5 @@
 """The periodic jobs: what each does, and how often."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +11,8 @@ from mss.ports import BlobStore
 from mss.settings import Settings
 from mss.store import messages
 from mss.store.engine import Database
-from mss.trust_space import TrustSpace, load_trust_store
+from mss.trust_space import TrustSpace
+from mss.worker.revocation import RevocationNews
 from mss.worker.schedule import Job
 
 SETTLED_AFTER = timedelta(minutes=10)  # what is younger may still be on its way through
@@ -32,17 +32,16 @@ class Jobs:
 
     def table(self) -> tuple[Job, ...]:
         """List every job."""
+        news = RevocationNews(trust=self.trust, settings=self.settings)
         return (
             Job(name="trust-list", every=timedelta(seconds=30), run=self.trust.refresh),
-            Job(name="anchors", every=timedelta(minutes=5), run=self._reload_anchors),
+            Job(name="anchors", every=timedelta(minutes=5), run=news.reload),
+            Job(name="revocation", every=timedelta(minutes=1), run=news.turn),
+            Job(name="evidence", every=timedelta(hours=6), run=news.forget),
             Job(name="forget", every=timedelta(hours=1), run=self._forget),
             Job(name="release", every=timedelta(minutes=10), run=self._release),
             Job(name="sweep", every=timedelta(hours=6), run=self._sweep),
         )
-
-    async def _reload_anchors(self) -> None:
-        """Take up anchors and revocation lists that were renewed in the home."""
-        self.trust.store = await asyncio.to_thread(load_trust_store, self.settings)
 
     async def _forget(self) -> None:
         """Forget repeats and idempotency keys that are old enough."""
