@@ -5,12 +5,13 @@ concrete, in `mss/store`). Implementers do not import this page: `mss/cli/compos
 and the type checker holds them to it there.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from directory.address import MailAddress
+from mss.model.content import Content, Objection
 from mss.model.delivery import Delivery, Outcome
 
 
@@ -64,8 +65,12 @@ class BlobStore(Protocol):
 class Relay(Protocol):
     """Carries one message to the operator of a domain."""
 
-    async def relay(self, delivery: Delivery, raw: bytes) -> Outcome:
-        """Hand *raw* over for the delivery's recipient; never raises for what a peer does."""
+    async def relay(self, deliveries: Sequence[Delivery], raw: bytes) -> Sequence[Outcome]:
+        """Hand *raw* over, once, for recipients of one domain; never raises for what a peer does.
+
+        Returns:
+            One outcome for each delivery, in order.
+        """
         ...
 
     async def aclose(self) -> None:
@@ -78,4 +83,24 @@ class RecipientProbe(Protocol):
 
     async def has_mailbox(self, recipient: MailAddress) -> bool | None:
         """Tell whether the operator knows the mailbox; `None` when it cannot be told now."""
+        ...
+
+
+class Scanner(Protocol):
+    """Looks for viruses."""
+
+    async def scan(self, octets: bytes) -> str | None:
+        """Name the virus that was found; `None` for none.
+
+        Raises:
+            ScannerUnavailableError: There is no verdict.
+        """
+        ...
+
+
+class ContentPolicy(Protocol):
+    """Has a say in what kinds of content a message may carry; quick, and never raises."""
+
+    def judge(self, content: Content) -> Objection | None:
+        """Say what it has against a message; `None` for nothing."""
         ...

@@ -26,10 +26,12 @@ from mss.mailboxes.tracking import TrackingDesk
 from mss.mime.addresses import NamedAddress
 from mss.pipeline.accept import Acceptance
 from mss.pipeline.commit import Committer
-from mss.pipeline.deliver import RENEWAL, Delivering
+from mss.pipeline.deliver import LATE_CHECK, RENEWAL, Delivering
 from mss.pipeline.notify import Notifier
+from mss.pipeline.outcome import OutcomeRecorder
 from mss.pipeline.outer_envelope import load_outer_envelopes
 from mss.pipeline.protect import Protection
+from mss.pipeline.record import Recorder
 from mss.pipeline.route import Router
 from mss.ports import BlobStore, RecipientProbe, Relay
 from mss.services import Services
@@ -157,10 +159,13 @@ async def open_operator(
             committer=Committer(
                 database=desk.database,
                 blobs=blobs,
-                sealer=sealer,
+                recorder=Recorder(
+                    sealer=sealer,
+                    clock=desk.clock,
+                    chain=desk.accounts.chain,
+                    expires_after=timedelta(seconds=settings.queue.expires_after),
+                ),
                 clock=desk.clock,
-                chain=desk.accounts.chain,
-                expires_after=timedelta(seconds=settings.queue.expires_after),
                 awake=asyncio.Event(),
             ),
             clock=desk.clock,
@@ -198,7 +203,7 @@ def _assemble(desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay
         relay=relay,
         clock=clock,
         settings=settings.queue,
-        chain=chain,
+        recorder=OutcomeRecorder(clock=clock, settings=settings.queue, chain=chain),
         worker=chain,
     )
     services = Services(
@@ -219,7 +224,7 @@ def _assemble(desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay
         reading=Reading(
             database=database,
             blobs=blobs,
-            sealer=acceptance.committer.sealer,
+            sealer=acceptance.committer.recorder.sealer,
             clock=clock,
             limits=acceptance.mime_limits,
             chain=chain,
@@ -245,6 +250,7 @@ def _assemble(desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay
             clock=clock,
             jobs=(
                 Job(name="claims", every=RENEWAL, run=delivering.renew),
+                Job(name="late", every=LATE_CHECK, run=delivering.look_after_late),
                 *Jobs(
                     database=database,
                     blobs=blobs,
@@ -255,6 +261,7 @@ def _assemble(desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay
             ),
         ),
         settings=settings.queue,
+        clock=clock,
         awake=acceptance.committer.awake,
     )
     return Operator(services=services, worker=worker, database=database, blobs=blobs)

@@ -26,7 +26,7 @@ from mss.model.mailbox import Mailbox
 from mss.model.message import Origin
 from mss.model.principal import AccountPrincipal, Right
 from mss.pipeline.accept import Acceptance
-from mss.pipeline.commit import Also
+from mss.pipeline.record import Also
 from mss.pipeline.submission import Accepted, LocalRoute, RefusedRoute, RelayRoute, Submission
 from mss.store import mailboxes, messages
 from mss.store.engine import Connection, Database

@@ -54,6 +54,8 @@ class RecipientStatus:
         status: Enhanced status code, such as `5.1.1`.
         remote_mta: Host that gave the answer.
         diagnostic_code: Its answer, without the type that comes first.
+        reason: Our own permanent code for the cause; software may rely on it.
+        texts: The cause for a person, in French and in English; not in the machine-readable part.
         will_retry_until: When a delayed message will be given up.
     """
 
@@ -63,6 +65,8 @@ class RecipientStatus:
     original_recipient: str | None = None
     remote_mta: str | None = None
     diagnostic_code: str | None = None
+    reason: str | None = None
+    texts: tuple[str, str] | None = None
     last_attempt_at: datetime | None = None
     will_retry_until: datetime | None = None
 
@@ -137,6 +141,7 @@ def build_dsn(
     to: MailAddress,
     message_id: str,
     at: datetime,
+    return_content: bool = False,
     boundary: str | None = None,
 ) -> bytes:
     """Write a complete notification; it must be sent with the null envelope sender.
@@ -148,6 +153,7 @@ def build_dsn(
         to: Envelope sender of the original message.
         message_id: Identifier of the notification, with angle brackets.
         at: Aware instant for `Date`.
+        return_content: True to give the whole message back, because its sender asked for it.
         boundary: Stem of the boundary; drawn from *message_id* when it is not given.
     """
     gravest = min((item.action for item in status.recipients), key=_GRAVITY.index)
@@ -156,7 +162,7 @@ def build_dsn(
         [
             text_entity(_human_text(status.recipients)),
             b"Content-Type: message/delivery-status\r\n\r\n" + build_delivery_status(status),
-            safe_headers(original),
+            returned_message(original) if return_content else safe_headers(original),
         ],
         original=original,
         subject=_WORDS[gravest][0],
@@ -225,6 +231,8 @@ def _recipient_group(item: RecipientStatus) -> bytes:
     if item.diagnostic_code is not None:
         words = _ascii(item.diagnostic_code)[:_DIAGNOSTIC_LENGTH].split()
         lines.append(build_folded("Diagnostic-Code", ["smtp;", *words]))
+    if item.reason is not None:
+        lines.append(build_text(REASON_FIELD, item.reason))
     if item.last_attempt_at is not None:
         lines.append(build_date("Last-Attempt-Date", item.last_attempt_at))
     if item.will_retry_until is not None:
@@ -233,6 +241,7 @@ def _recipient_group(item: RecipientStatus) -> bytes:
 
 
 _DIAGNOSTIC_LENGTH = 500
+REASON_FIELD = "X-MSS-Reason"
 _NOT_PRINTABLE = re.compile(r"[^ -~]+")
 
 
@@ -254,7 +263,9 @@ def _human_text(recipients: Iterable[RecipientStatus]) -> str:
             concerned = [item for item in statuses if item.action is action]
             if concerned:
                 lines += [_WORDS[action][language], ""]
-                lines += [f"    {_ascii(_shown(i))}  ({_ascii(i.status)})" for i in concerned]
+                for item in concerned:
+                    lines.append(f"    {_ascii(_shown(item))}  ({_ascii(item.status)})")
+                    lines += [f"        {item.texts[language - 1]}"] if item.texts else []
                 lines.append("")
     return "\n".join(lines)
 
@@ -277,6 +288,12 @@ def safe_headers(original: bytes) -> bytes:
     return b"Content-Type: text/rfc822-headers\r\n%b\r\n%b" % (encoding, block)
 
 
+def returned_message(original: bytes) -> bytes:
+    """Write the third part of a report that gives the whole message back."""
+    encoding = b"" if original.isascii() else b"Content-Transfer-Encoding: 8bit\r\n"
+    return b"Content-Type: message/rfc822\r\n%b\r\n%b" % (encoding, original)
+
+
 def _message_id(fields: Iterable[Field]) -> str | None:
     for name, value in fields:
         if name.lower() == b"message-id":
@@ -290,8 +307,10 @@ def _message_id(fields: Iterable[Field]) -> str | None:
 
 # Reading
 
-_STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}", re.ASCII)
+_STATUS = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}", re.ASCII)
 _ACTIONS = {action.value: action for action in Action}
+_IMPLIED_ACTION = {"2": Action.DELIVERED, "4": Action.DELAYED, "5": Action.FAILED}
+_REASON = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 _IMPLIED_STATUS = {Action.FAILED: "5.0.0", Action.DELAYED: "4.0.0"}
 
 
@@ -304,19 +323,32 @@ def parse_delivery_status(octets: bytes, limits: MimeLimits = DEFAULT_LIMITS) ->
     """
     if len(octets) > limits.report_octets:
         raise MessageLimitError(reason="report-octets", ceiling=limits.report_octets)
-    groups = [group.strip(b"\r\n") for group in octets.split(b"\r\n\r\n", limits.addresses + 2)]
-    groups = [group for group in groups if group]
-    if len(groups) > limits.addresses + 1:
-        raise MessageLimitError(reason="addresses", ceiling=limits.addresses)
-    if len(groups) < 2:
+    groups = [report_values(group, limits) for group in _groups(octets, limits)]
+    message = groups.pop(0) if groups and not _is_recipient(groups[0]) else {}
+    recipients = [group for group in groups if _is_recipient(group)]
+    if not recipients:
         raise MessageSyntaxError(reason="report-recipients")
-    message = report_values(groups[0], limits)
     return DeliveryStatus(
         reporting_mta=after_type(message.get(b"reporting-mta", "")),
-        recipients=tuple(_recipient(report_values(group, limits)) for group in groups[1:]),
+        recipients=tuple(map(_recipient, recipients)),
         original_envelope_id=message.get(b"original-envelope-id"),
         arrival_at=_date(message.get(b"arrival-date")),
     )
+
+
+def _groups(octets: bytes, limits: MimeLimits) -> list[bytes]:
+    """Cut the part into its groups of fields; some hosts write LF, or blanks between groups."""
+    lines = [line.rstrip(b" \t\r") for line in octets.split(b"\n")]
+    text = b"\r\n".join(lines).strip(b"\r\n")
+    groups = [one.strip(b"\r\n") for one in text.split(b"\r\n\r\n", 2 * limits.addresses + 2)]
+    groups = [one for one in groups if one]
+    if len(groups) > limits.addresses + 1:
+        raise MessageLimitError(reason="addresses", ceiling=limits.addresses)
+    return groups
+
+
+def _is_recipient(values: dict[bytes, str]) -> bool:
+    return b"final-recipient" in values or b"original-recipient" in values
 
 
 def report_values(group: bytes, limits: MimeLimits) -> dict[bytes, str]:
@@ -328,16 +360,18 @@ def report_values(group: bytes, limits: MimeLimits) -> dict[bytes, str]:
 
 
 def _recipient(values: dict[bytes, str]) -> RecipientStatus:
+    """Read a group; what a host forgot follows from what it said."""
+    final = values.get(b"final-recipient") or values.get(b"original-recipient") or ""
+    status = _STATUS.search(values.get(b"status", ""))
     action_word = values.get(b"action", "").partition(" ")[0].lower()
-    final = values.get(b"final-recipient")
-    action = _ACTIONS.get(action_word)
-    if final is None or action is None:
+    action = _ACTIONS.get(action_word) or (_IMPLIED_ACTION[status[0][0]] if status else None)
+    if action is None:
         raise MessageSyntaxError(reason="report-recipient")
-    status = _STATUS.match(values.get(b"status", ""))
     return RecipientStatus(
         final_recipient=after_type(final),
         action=action,
         status=status[0] if status else _IMPLIED_STATUS.get(action, "2.0.0"),
+        reason=_reason(values.get(REASON_FIELD.lower().encode())),
         original_recipient=_optional(values.get(b"original-recipient")),
         remote_mta=_optional(values.get(b"remote-mta")),
         diagnostic_code=_optional(values.get(b"diagnostic-code")),
@@ -350,6 +384,11 @@ def after_type(text: str) -> str:
     """Give what follows the type of a typed value, such as `rfc822;`."""
     kind, mark, rest = text.partition(";")
     return rest.strip() if mark else kind.strip()
+
+
+def _reason(text: str | None) -> str | None:
+    """Take a reason of our own kind, as another operator with this software writes it."""
+    return text if text and len(text) <= 64 and _REASON.fullmatch(text) else None
 
 
 def _optional(text: str | None) -> str | None:

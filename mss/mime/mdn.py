@@ -24,6 +24,7 @@ from mss.mime.dsn import (
     build_report,
     read_address,
     report_values,
+    returned_message,
     safe_headers,
     typed_address,
 )
@@ -192,7 +193,7 @@ def build_mdn(
         [
             text_entity(_human_text(notification)),
             machine + build_disposition_notification(notification),
-            _returned(original) if return_content else safe_headers(original),
+            returned_message(original) if return_content else safe_headers(original),
         ],
         original=original,
         subject=_subject(notification, original),
@@ -259,11 +260,6 @@ def _subject(notification: DispositionNotification, original: bytes) -> str:
     values = (value for name, value in split_entity(original)[0] if name.lower() == b"subject")
     subject = decode_text(next(values, b""))
     return subject if result.succeeded else f"[KO Intégration système !][{result.code}] {subject}"
-
-
-def _returned(original: bytes) -> bytes:
-    encoding = b"" if original.isascii() else b"Content-Transfer-Encoding: 8bit\r\n"
-    return b"Content-Type: message/rfc822\r\n%b\r\n%b" % (encoding, original)
 
 
 # Reading

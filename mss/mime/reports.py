@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from directory.address import MailAddress
+from mss.mime.bounces import find_bounce
 from mss.mime.dsn import DeliveryStatus, parse_delivery_status
 from mss.mime.entity import split_entity
 from mss.mime.errors import MessageSyntaxError
@@ -48,12 +49,14 @@ class ReportedRecipient:
         action: Word of the report: `delivered`, `failed`, `displayed`, `processed` and so on.
         status: Enhanced status code; empty in a disposition.
         diagnostic: What the remote host said; empty when it did not say.
+        reason: A permanent code for the cause, when the report gives or its words tell one.
     """
 
     address: MailAddress | None
     action: str
     status: str = ""
     diagnostic: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,7 @@ class Report:
         original_message_id: Identifier of the message, with angle brackets.
         disposition: How the message was disposed of, in a disposition notification.
         integration: Whether software took the documents in, when it says so.
+        is_formal: False for a bounce in words for people, which is read with less trust.
     """
 
     kind: ReportKind
@@ -73,6 +77,7 @@ class Report:
     recipients: tuple[ReportedRecipient, ...]
     disposition: Disposition | None = None
     integration: IntegrationResult | None = None
+    is_formal: bool = True
 
 
 _DELIVERY_TYPES = ("message/delivery-status", "message/global-delivery-status")
@@ -100,7 +105,7 @@ def find_report(message: ParsedMessage, limits: MimeLimits = DEFAULT_LIMITS) -> 
     if root.content_type == "multipart/signed" and root.children:
         root = root.children[0]
     if root.content_type != "multipart/report":
-        return _ordinary_mail(message)
+        return _ordinary_mail(message) or _bounce(message)
     returned_id = _returned_message_id(message, root, limits)
     if part := _child(root, _DELIVERY_TYPES):
         octets = part_octets(message.raw, part, limits.report_octets)
@@ -109,7 +114,7 @@ def find_report(message: ParsedMessage, limits: MimeLimits = DEFAULT_LIMITS) -> 
         octets = part_octets(message.raw, part, limits.report_octets)
         notification = parse_disposition_notification(octets, limits)
         return _disposition(notification, returned_id or message.in_reply_to)
-    return None
+    return _bounce(message)
 
 
 def _delivery(status: DeliveryStatus, message_id: str | None) -> Report:
@@ -123,6 +128,7 @@ def _delivery(status: DeliveryStatus, message_id: str | None) -> Report:
                 action=item.action.value,
                 status=item.status,
                 diagnostic=item.diagnostic_code or "",
+                reason=item.reason or "",
             )
             for item in status.recipients
         ),
@@ -162,6 +168,25 @@ def _ordinary_mail(message: ParsedMessage) -> Report | None:
         original_message_id=message.in_reply_to,
         recipients=(recipient,),
         integration=IntegrationResult(succeeded=False, code=match[1]),
+    )
+
+
+def _bounce(message: ParsedMessage) -> Report | None:
+    """Read a bounce in words; one that names nobody may still fit a single letter."""
+    bounce = find_bounce(message)
+    if bounce is None:
+        return None
+    return Report(
+        kind=ReportKind.DELIVERY,
+        original_envelope_id=None,
+        original_message_id=bounce.message_id,
+        recipients=tuple(
+            ReportedRecipient(
+                address=address, action="failed", status=bounce.status, reason=bounce.reason
+            )
+            for address in bounce.addresses or (None,)
+        ),
+        is_formal=False,
     )
 
 

@@ -32,9 +32,10 @@ from mss.mime.parse import ParsedMessage, parse_message
 from mss.model.audit import AuditEvent, AuditName
 from mss.model.message import SIGNATURE_TYPES, Origin, Participant, PartSummary, Summary
 from mss.model.principal import PeerPrincipal, Principal
-from mss.pipeline.commit import Also, Committer, Ready, acceptance_keys, actor_of
+from mss.pipeline.commit import Committer, acceptance_keys
 from mss.pipeline.identify import check_author, check_sender, identify
 from mss.pipeline.protect import Protection, aside
+from mss.pipeline.record import Also, Ready, actor_of
 from mss.pipeline.route import Router
 from mss.pipeline.submission import (
     Accepted,
@@ -149,7 +150,7 @@ class Acceptance:
         committer, now = self.committer, self.clock.now()
         with suppress(StoreFullError, StoreUnavailableError):
             await committer.database.write(
-                lambda c: audit.append(c, event, chain=committer.chain, at=now)
+                lambda c: audit.append(c, event, chain=committer.recorder.chain, at=now)
             )
 
     @property

@@ -1,41 +1,36 @@
-"""Step 5: carry a queued delivery to the recipient's operator, and record what came of it.
+"""Step 5: carry what is queued to the recipient's operator.
 
-The attempt is counted before the network is touched (`claim`), and the outcome is recorded in one
-transaction with the notice that it may owe. A crash between the peer's 250 and our record sends the
-same octets again; the other side recognises them (at least once, never lost).
+The attempt is counted before the network is touched (`claim`), and its outcome is recorded in one
+transaction with the notices that it may owe (`mss/pipeline/outcome.py`). A crash between the peer's
+250 and our record sends the same octets again; the other side recognises them (at least once, never
+lost).
 
 Sources
-    RFC 5321, 4.5.4 (retries) and 6.1 (responsibility); RFC 3461, 6.2 (reports by a relay).
+    RFC 5321, 4.5.4 (retries) and 6.1 (responsibility); RFC 3461, 5.2.1 (asking for reports).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import assert_never
 
 from mss.clock import Clock
 from mss.errors import MSSError
-from mss.model.audit import AuditEvent, AuditName
-from mss.model.delivery import (
-    Deferred,
-    Delivery,
-    DeliveryState,
-    Outcome,
-    Refused,
-    Relayed,
-    Station,
-)
+from mss.model.delivery import Deferred, Delivery, Outcome, Parcel, Refused
 from mss.model.envelope import Notify
-from mss.policy.retry import GiveUp, TryAgain, next_step
+from mss.pipeline.outcome import OutcomeRecorder
 from mss.ports import BlobStore, Relay
 from mss.settings import QueueSettings
-from mss.store import audit, deliveries, notices
+from mss.store import claims, deliveries, destinations
+from mss.store.claims import Share
 from mss.store.engine import Connection, Database
-from mss.store.notices import NoticeKind
 
 # A claim is renewed while its worker lives, so that a letter waits little after a crash.
 CLAIM = timedelta(minutes=3)
 RENEWAL = timedelta(minutes=1)
+LATE_CHECK = timedelta(minutes=1)
+LATE_BATCH = 200
+# A part of the slots that destinations which have not answered lately can never take up.
+UNPROVEN_PART = 0.75
 
 
 def tracked(delivery: Delivery) -> Delivery:
@@ -62,168 +57,112 @@ class Delivering:
     relay: Relay
     clock: Clock
     settings: QueueSettings
-    chain: str
+    recorder: OutcomeRecorder
     worker: str
-
-    async def claim(self, *, limit: int, under_way: Mapping[str, int]) -> list[Delivery]:
-        """Take deliveries that are due, never more of one domain than the settings allow."""
-        now = self.clock.now()
-        return await self.database.write(
-            lambda c: deliveries.claim_due(
-                c,
-                now=now,
-                until=now + CLAIM,
-                worker=self.worker,
-                limit=limit,
-                per_domain=self.settings.per_destination,
-                under_way=under_way,
-            )
-        )
 
     async def next_due_at(self) -> datetime | None:
         """Tell when something becomes due."""
-        return await self.database.read(deliveries.next_due_at)
+        return await self.database.read(claims.next_due_at)
+
+    async def claim(
+        self, *, slots: int, under_way: Mapping[str, int], proven: Collection[str]
+    ) -> list[Parcel]:
+        """Take parcels that are due, by the shares that `mss/store/claims.py` explains.
+
+        Args:
+            slots: How many more may begin.
+            under_way: How many parcels of each domain this worker carries.
+            proven: Domains that have answered lately.
+        """
+        now = self.clock.now()
+        unproven = sum(count for domain, count in under_way.items() if domain not in proven)
+        most = max(1, int(self.settings.concurrency * UNPROVEN_PART))
+        share = Share(
+            slots=slots,
+            per_domain=self.settings.per_destination,
+            under_way=under_way,
+            proven=proven,
+            unproven_slots=max(0, most - unproven),
+        )
+        return await self.database.write(
+            lambda c: claims.claim_due(
+                c, now=now, until=now + CLAIM, worker=self.worker, share=share
+            )
+        )
 
     async def renew(self) -> None:
         """Keep what is under way for another while."""
         until = self.clock.now() + CLAIM
-        await self.database.write(lambda c: deliveries.renew_claims(c, self.worker, until=until))
+        await self.database.write(lambda c: claims.renew(c, self.worker, until=until))
 
     async def release(self) -> None:
         """Let go of what was claimed and not finished."""
-        await self.database.write(lambda c: deliveries.release_claims(c, self.worker))
-
-    async def deliver(self, delivery: Delivery) -> Outcome:
-        """Make one attempt and record its outcome."""
-        outcome = await self._attempt(delivery)
         now = self.clock.now()
-        await self.database.write(lambda c: self._record(c, delivery, outcome, now))
-        return outcome
+        await self.database.write(lambda c: claims.release(c, self.worker, now=now))
 
-    async def _attempt(self, delivery: Delivery) -> Outcome:
-        if delivery.blob_ref is None:
-            return Refused(code="body-missing", detail="no body is kept", status="5.3.0")
-        try:
-            raw = await self.blobs.get(delivery.blob_ref)
-        except MSSError as error:
-            return Deferred(code=error.code, detail="the body cannot be read now")
-        return await self.relay.relay(tracked(delivery), raw)
-
-    def _record(
-        self, connection: Connection, delivery: Delivery, outcome: Outcome, now: datetime
-    ) -> None:
-        match outcome:
-            case Relayed():
-                self._relayed(connection, delivery, outcome, now)
-            case Deferred():
-                self._deferred(connection, delivery, outcome, now)
-            case Refused():
-                self._failed(
-                    connection, delivery, code=outcome.code, detail=outcome.detail, now=now
-                )
-            case _:
-                assert_never(outcome)
-
-    def _relayed(
-        self, connection: Connection, delivery: Delivery, outcome: Relayed, now: datetime
-    ) -> None:
-        has_moved = deliveries.advance(
-            connection,
-            delivery.id,
-            to=DeliveryState.RELAYED,
-            station=Station.RELAYED,
-            at=now,
-            detail=outcome.reply,
+    async def deliver(self, parcel: Parcel) -> tuple[Outcome, ...]:
+        """Make one attempt and record its outcomes, one for each recipient, in order."""
+        outcomes = await self._attempt(parcel)
+        now = self.clock.now()
+        await self.database.write(
+            lambda c: self.recorder.record(c, parcel, outcomes, worker=self.worker, at=now)
         )
-        if not has_moved:
-            return
-        self._note(connection, AuditName.DELIVERY_RELAYED, delivery, now, host=outcome.host)
-        if Notify.SUCCESS in delivery.notify and not outcome.reports:
-            self._owe(connection, NoticeKind.RELAYED, delivery, now)
+        return outcomes
 
-    def _deferred(
-        self, connection: Connection, delivery: Delivery, outcome: Deferred, now: datetime
-    ) -> None:
-        step = next_step(
-            attempts=delivery.attempts,
-            now=now,
-            expires_at=delivery.expires_at,
-            delays=self.settings.delays,
+    async def look_after_late(self) -> None:
+        """Tell senders of delays, and give up what ran out while its destination is closed."""
+        now = self.clock.now()
+        before = now - timedelta(seconds=self.settings.delayed_after)
+        late = await self.database.survey(
+            lambda c: deliveries.list_late(c, queued_before=before, limit=LATE_BATCH)
         )
-        match step:
-            case GiveUp():
-                self._failed(connection, delivery, code="expired", detail=outcome.detail, now=now)
-            case TryAgain():
-                is_waiting = deliveries.postpone(
-                    connection,
-                    delivery.id,
-                    at=now,
-                    next_attempt_at=step.at,
-                    code=outcome.code,
-                    detail=outcome.detail,
-                )
-                if is_waiting:
-                    self._tell_delay(connection, delivery, now)
-            case _:
-                assert_never(step)
-
-    def _tell_delay(self, connection: Connection, delivery: Delivery, now: datetime) -> None:
-        """Tell the sender once that a letter is late, if they want to know."""
-        age = now - delivery.queued_at
-        is_late = age >= timedelta(seconds=self.settings.delayed_after)
-        is_wanted = is_late and Notify.DELAY in delivery.notify
-        if is_wanted and deliveries.tell_delay(connection, delivery.id):
-            self._owe(connection, NoticeKind.DELAYED, delivery, now)
-
-    def _failed(
-        self, connection: Connection, delivery: Delivery, *, code: str, detail: str, now: datetime
-    ) -> None:
-        has_moved = deliveries.advance(
-            connection,
-            delivery.id,
-            to=DeliveryState.FAILED,
-            station=Station.FAILED,
-            at=now,
-            code=code,
-            detail=detail,
+        stranded = await self.database.survey(
+            lambda c: deliveries.list_stranded(c, now=now, limit=LATE_BATCH)
         )
-        if not has_moved:
-            return
-        self._note(connection, AuditName.DELIVERY_FAILED, delivery, now, code=code)
-        if Notify.NEVER not in delivery.notify and Notify.FAILURE in delivery.notify:
-            self._owe(connection, NoticeKind.FAILED, delivery, now)
+        if late or stranded:
+            await self.database.write(lambda c: self._settle_late(c, late, stranded, now))
 
-    def _owe(
-        self, connection: Connection, kind: NoticeKind, delivery: Delivery, now: datetime
-    ) -> None:
-        """Owe the sender a notice; a message with the null sender never causes one."""
-        if delivery.sender is not None:
-            notices.owe(
-                connection,
-                notice_id=self.clock.new_id(),
-                kind=kind,
-                message_id=delivery.message_id,
-                delivery_id=delivery.id,
-                at=now,
-            )
-
-    def _note(
+    def _settle_late(
         self,
         connection: Connection,
-        name: AuditName,
-        delivery: Delivery,
+        late: Sequence[Delivery],
+        stranded: Sequence[Delivery],
         now: datetime,
-        **facts: str,
     ) -> None:
-        event = AuditEvent(
-            name=name,
-            actor="system",
-            facts=(
-                ("delivery", delivery.id),
-                ("message", delivery.message_id),
-                ("domain", delivery.domain),
-                ("attempts", str(delivery.attempts)),
-                *facts.items(),
-            ),
+        for one in late:
+            self.recorder.tell_delay(connection, one, at=now)
+        for one in stranded:
+            known = destinations.find_destination(connection, one.domain)
+            if known is not None:
+                cause = Deferred(code=known.code, detail=known.detail, host=known.host)
+                self.recorder.expire(connection, one, cause, at=now)
+
+    async def _attempt(self, parcel: Parcel) -> tuple[Outcome, ...]:
+        """Hand over what may still be tried; give an outcome to every recipient."""
+        going = [one for one in parcel.deliveries if not one.is_exhausted]
+        carried = iter(await self._carry(going)) if going else iter(())
+        return tuple(
+            _exhausted(one) if one.is_exhausted else next(carried) for one in parcel.deliveries
         )
-        audit.append(connection, event, chain=self.chain, at=now)
+
+    async def _carry(self, going: Sequence[Delivery]) -> Sequence[Outcome]:
+        ref = going[0].blob_ref
+        if ref is None:
+            missing = Refused(code="body-missing", detail="no body is kept", status="5.3.0")
+            return [missing] * len(going)
+        try:
+            raw = await self.blobs.get(ref)
+        except MSSError as error:
+            away = Deferred(code=error.code, detail="the body cannot be read now", status="4.3.0")
+            return [away] * len(going)
+        return await self.relay.relay([tracked(one) for one in going], raw)
+
+
+def _exhausted(delivery: Delivery) -> Deferred:
+    """Stand for an attempt whose outcome a crash has hidden, when no other one may be made."""
+    return Deferred(
+        code=delivery.last_code or "interrupted",
+        detail=delivery.last_detail or "the last attempt was interrupted",
+        host=None,
+        status=delivery.last_status or "4.4.2",
+    )

@@ -20,26 +20,33 @@ from typing import Final, Protocol, TypeVar
 
 from crypto.certificates import Certificate
 from directory.address import MailAddress
-from mss.errors import MSSError
-from mss.model.delivery import Deferred, Delivery, Outcome, Refused, Relayed
+from mss.errors import DomainNotTrustedError, MSSError
+from mss.model.delivery import Deferred, Delivery, Outcome, Refused
 from mss.settings import RelaySettings, Settings
 from mss.smtp.contexts import RelayTls
+from mss.smtp.errand import Errand, refusal
 from mss.smtp.errors import MailDataError
 from mss.smtp.hosts import Host, Hosts, NoHostError, parse_host
-from mss.smtp.session import HostFault, OutgoingSession, PeerReply, RepliedError, ReplyLostError
+from mss.smtp.pool import Pool, Trouble
+from mss.smtp.session import HostFault, OutgoingSession, RepliedError
 
 # Whatever the single deadlines add up to, an attempt ends.
 ATTEMPT_SECONDS: Final = 1500.0
 # Enhanced codes that speak of the recipient's address and of nothing else (RFC 3463, 3.2).
 NO_SUCH_MAILBOX: Final = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"})
-IDLE_SECONDS: Final = 20.0
-MAX_IDLE_PER_HOST: Final = 2
+# Faults of a host itself, whichever domain asks for it. What is wrong for one domain (a
+# certificate that is not listed for it) may be right for another.
+ABOUT_THE_HOST: Final = frozenset({"host-unreachable", "host-unavailable", "peer-timeout"})
 
 Result = TypeVar("Result")
 
 
 class ServerJudge(Protocol):
     """What the relay asks the trust space."""
+
+    def is_trusted_domain(self, domain: str) -> bool:
+        """Tell whether mail for a domain may leave at all."""
+        ...
 
     def judge_server(
         self,
@@ -61,54 +68,6 @@ class HostFinder(Protocol):
         ...
 
 
-@dataclass(eq=False, slots=True)
-class _Idle:
-    """A session that waits for the next letter, and the timer that ends its waiting."""
-
-    session: OutgoingSession
-    timer: asyncio.TimerHandle
-
-
-@dataclass(slots=True)
-class _Pool:
-    """Sessions that may be used again, a few per host, each for a short while."""
-
-    _idle: dict[Host, list[_Idle]] = field(default_factory=dict)
-
-    def take(self, host: Host) -> OutgoingSession | None:
-        """Take a session that looks alive, if there is one."""
-        waiting = self._idle.pop(host, [])
-        found: OutgoingSession | None = None
-        while waiting and found is None:
-            entry = waiting.pop()
-            entry.timer.cancel()
-            if entry.session.is_alive:
-                found = entry.session
-            else:
-                entry.session.abort()
-        if waiting:
-            self._idle[host] = waiting
-        return found
-
-    def give_back(self, session: OutgoingSession) -> None:
-        """Keep a session for the next letter, or leave it."""
-        waiting = self._idle.get(session.host, [])
-        if not session.is_alive or len(waiting) >= MAX_IDLE_PER_HOST:
-            session.leave()
-            return
-        timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, session.leave)
-        self._idle[session.host] = [*waiting, _Idle(session, timer)]
-
-    async def close(self) -> None:
-        """Leave every session."""
-        entries = [entry for waiting in self._idle.values() for entry in waiting]
-        self._idle.clear()
-        async with asyncio.TaskGroup() as group:
-            for entry in entries:
-                entry.timer.cancel()
-                group.create_task(entry.session.quit())
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpRelay:
     """The outgoing side of this operator.
@@ -125,26 +84,50 @@ class SmtpRelay:
     tls: Callable[[], ssl.SSLContext]
     host_name: str
     probe_seconds: float = 5.0
-    _pool: _Pool = field(default_factory=_Pool, init=False, repr=False)
+    _pool: Pool = field(default_factory=Pool, init=False, repr=False)
+    _trouble: Trouble = field(default_factory=Trouble, init=False, repr=False)
 
-    async def relay(self, delivery: Delivery, raw: bytes) -> Outcome:
-        """Hand *raw* over for the delivery's recipient; never raises for what a peer does."""
+    async def relay(self, deliveries: Sequence[Delivery], raw: bytes) -> list[Outcome]:
+        """Hand *raw* over for recipients of one domain; never raises for what a peer does."""
+        domain = deliveries[0].domain
+        if not self.trust.is_trusted_domain(domain):
+            error = DomainNotTrustedError(domain=domain)
+            delisted = Deferred(code=error.code, detail=error.public_text, is_general=True)
+            return [delisted] * len(deliveries)
         try:
-            hosts = await self.hosts.find(delivery.domain)
+            hosts = await self.hosts.find(domain)
         except NoHostError as error:
-            return Refused(code=error.code, detail=error.public_text, status=error.status)
+            refused = Refused(code=error.code, detail=error.public_text, status=error.status)
+            return [refused] * len(deliveries)
         except MSSError as error:
-            return Deferred(code=error.code, detail=error.public_text)
+            lost = Deferred(code=error.code, detail=error.public_text, is_general=True)
+            return [lost] * len(deliveries)
+        errand = Errand(deliveries=deliveries, raw=raw)
         deadline = asyncio.get_running_loop().time() + ATTEMPT_SECONDS
-        outcome: Outcome = Deferred(code="host-unreachable", detail="no host was tried")
         for host in hosts:
-            try:
-                return await self._converse(
-                    host, deadline, partial(self._hand_over, delivery=delivery, raw=raw)
-                )
-            except HostFault as fault:
-                outcome = Deferred(code=fault.code, detail=fault.detail, host=str(host))
-        return outcome
+            await self._try_host(host, deadline, errand)
+            if not errand.open:
+                break
+        return errand.outcomes()
+
+    async def _try_host(self, host: Host, deadline: float, errand: Errand) -> None:
+        """Offer a host the recipients that are still open, until it has said something of each."""
+        known = self._trouble.find(host, domain=errand.domain)
+        if known is not None:
+            errand.note_fault(known, host=str(host))
+            return
+        try:
+            while errand.open:
+                before = len(errand.open)
+                await self._converse(host, deadline, partial(self._hand_over, errand=errand))
+                if len(errand.open) == before:
+                    return
+        except HostFault as fault:
+            errand.note_fault(fault, host=str(host))
+            if fault.is_general and fault.code in ABOUT_THE_HOST:
+                self._trouble.note(host, fault, domain=errand.domain)
+        else:
+            self._trouble.forget(host)
 
     async def has_mailbox(self, recipient: MailAddress) -> bool | None:
         """Ask the recipient's operator whether it knows the mailbox; `None` when it cannot be told.
@@ -204,27 +187,25 @@ class SmtpRelay:
         )
         return await use(session)
 
-    async def _hand_over(
-        self, session: OutgoingSession, *, delivery: Delivery, raw: bytes
-    ) -> Outcome:
+    async def _hand_over(self, session: OutgoingSession, *, errand: Errand) -> None:
         host = str(session.host)
         try:
-            self._judge(session, delivery.domain)
-            unfit = _unfit(session, raw)
+            self._judge(session, errand.domain)
+            unfit = _unfit(session, errand.raw)
             if unfit is not None:
-                return unfit
-            reply = await session.hand_over(delivery, raw)
+                errand.settle_all(unfit)
+                return
+            offered = list(errand.open)
+            transfer = await session.hand_over(offered, errand.raw)
+            errand.note_transfer(offered, transfer, host=host, reports="DSN" in session.extensions)
         except RepliedError as error:
-            return _refusal(error, host)
-        except ReplyLostError:
-            return Deferred(
-                code="reply-lost", detail="the letter was sent, but no reply came", host=host
-            )
+            errand.settle_all(refusal(error.command, error.reply, host))
         except MailDataError as error:
-            return Refused(code=error.reason, detail=error.public_text, host=host, status="5.6.0")
+            errand.settle_all(
+                Refused(code=error.reason, detail=error.public_text, host=host, status="5.6.0")
+            )
         finally:
             self._pool.give_back(session)
-        return Relayed(reply=str(reply), host=host, reports="DSN" in session.extensions)
 
     def _judge(self, session: OutgoingSession, domain: str) -> None:
         try:
@@ -252,15 +233,6 @@ def _unfit(session: OutgoingSession, raw: bytes) -> Refused | None:
         detail = "the host takes ASCII only"
         return Refused(code="eight-bit-unsupported", detail=detail, host=host, status="5.6.3")
     return None
-
-
-def _refusal(error: RepliedError, host: str) -> Outcome:
-    """Tell what a negative reply to MAIL, RCPT, DATA or the message means for the delivery."""
-    reply: PeerReply = error.reply
-    detail = f"{error.command}: {reply}"
-    if reply.is_permanent:
-        return Refused(code="peer-refused", detail=detail, host=host, status=reply.status)
-    return Deferred(code="peer-deferred", detail=detail, host=host)
 
 
 def build_relay(settings: Settings, *, trust: ServerJudge) -> SmtpRelay:

@@ -4,6 +4,9 @@ Mutual TLS or nothing: a host that does not offer STARTTLS, refuses it, or speak
 handshake is left without having seen a letter. Whatever the other side does, a bounded time later
 there is a reply, a `HostFault`, or a `ReplyLostError`.
 
+Shapes
+    One transaction carries a message to several recipients; its `Transfer` holds what the host said
+    of each, and how it ended for those that were not refused.
 Errors
     `HostFault`: nothing was said about the message, another host may be tried.
     `RepliedError`: the host answered no to a command.
@@ -15,7 +18,7 @@ Sources
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final, Self
@@ -61,6 +64,16 @@ class PeerReply:
         return self.code >= 500
 
     @property
+    def is_too_many(self) -> bool:
+        """Tell whether a recipient was refused for being one more than the host takes at once.
+
+        Hosts of RFC 821 said so with 552, which is as temporary (RFC 5321, 4.5.3.1.10).
+        """
+        return (self.code == 452 and self.status in {"4.5.3", "4.0.0"}) or (
+            self.code == 552 and self.status in {"5.5.3", "5.0.0"}
+        )
+
+    @property
     def status(self) -> str:
         """The enhanced status code, or the general one of its class."""
         found = _STATUS.match(self.lines[0])
@@ -72,12 +85,18 @@ class PeerReply:
 
 
 class HostFault(Exception):  # noqa: N818 -- the host's, not ours
-    """The host, or the way to it, failed; it has not taken responsibility."""
+    """The host, or the way to it, failed; it has not taken responsibility.
 
-    def __init__(self, code: str, detail: str = "") -> None:
+    Attributes:
+        is_general: True if no other letter would have got further; False once a transaction was
+            under way, because the letter itself may be what the host cannot bear.
+    """
+
+    def __init__(self, code: str, detail: str = "", *, is_general: bool = True) -> None:
         super().__init__(code, detail)
         self.code = code
         self.detail = detail[:MAX_DETAIL]
+        self.is_general = is_general
 
 
 class RepliedError(Exception):
@@ -91,6 +110,19 @@ class RepliedError(Exception):
 
 class ReplyLostError(Exception):
     """The message was sent to its end, but no reply came: it may have been accepted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """What came of one transaction.
+
+    Attributes:
+        recipients: The reply to each RCPT, in order.
+        end: What came after them, for the recipients that were not refused.
+    """
+
+    recipients: tuple[PeerReply, ...]
+    end: PeerReply | RepliedError | HostFault | ReplyLostError
 
 
 class _Reader(asyncio.StreamReader):
@@ -183,27 +215,28 @@ class OutgoingSession:
         """The other certificates that the host sent along; hostile until proven."""
         return tls.shown_intermediates(self.writer.get_extra_info("ssl_object"))
 
-    async def hand_over(self, delivery: Delivery, raw: bytes) -> PeerReply:
-        """Send one message to one recipient; return the reply that takes responsibility.
+    async def hand_over(self, deliveries: Sequence[Delivery], raw: bytes) -> Transfer:
+        """Send one message to recipients of one sender, in one transaction.
 
         Raises:
-            HostFault: The session broke before the message was sent to its end.
-            RepliedError: The host refused, for now or for ever.
-            ReplyLostError: It broke after that.
+            HostFault: The session broke before the host had answered for the recipients.
+            RepliedError: The host refused the sender, for now or for ever.
             MailDataError: The message must not be sent like this; the session is aborted.
         """
         try:
-            return await self._hand_over(delivery, raw)
+            recipients = await self._announce(deliveries, raw)
+            end = await self._finish(recipients, raw)
         except RepliedError:
             raise
         except HostFault as error:
             self.abort()
-            if self.has_sent:
-                raise ReplyLostError(error.code) from error
-            raise
+            raise HostFault(
+                error.code, error.detail, is_general=error.code == "host-unavailable"
+            ) from error
         except BaseException:
             self.abort()
             raise
+        return Transfer(recipients=tuple(recipients), end=end)
 
     async def ask_about(self, recipient: str) -> PeerReply:
         """Ask whether the host would take mail for a recipient, and send none.
@@ -292,20 +325,46 @@ class OutgoingSession:
         words = (line.upper().partition(" ") for line in reply.lines[1:])
         self.extensions = {keyword: parameter for keyword, _, parameter in words}
 
-    async def _hand_over(self, delivery: Delivery, raw: bytes) -> PeerReply:
+    async def _announce(self, deliveries: Sequence[Delivery], raw: bytes) -> list[PeerReply]:
+        """Name the sender and the recipients; give the reply to each of these."""
         self.has_sent = False
         commands = ["RSET"] if not self.is_fresh else []
         self.is_fresh = False
-        commands += [self._mail(delivery, raw), self._rcpt(delivery)]
+        commands.append(self._mail(deliveries[0], raw))
+        preface = len(commands)
+        commands += [self._rcpt(one) for one in deliveries]
         replies = await self._ask_all(commands)
-        for command, reply in zip(commands, replies, strict=True):
+        for command, reply in zip(commands[:preface], replies, strict=False):
             self._want(command[:4], reply)
+        for reply in replies[preface:]:
+            if reply.code == 421:
+                self._want("RCPT", reply)
+        return replies[preface:]
+
+    async def _finish(
+        self, recipients: Sequence[PeerReply], raw: bytes
+    ) -> PeerReply | RepliedError | HostFault | ReplyLostError:
+        """Send the message if anybody is to have it; tell what came of it."""
+        if not any(one.is_positive for one in recipients):
+            return recipients[0]
+        try:
+            await self._ask_to_send()
+            await self._upload(raw)
+            return self._want("message", await self._reply(self.settings.data_seconds))
+        except RepliedError as error:
+            return error
+        except HostFault as error:
+            self.abort()
+            if self.has_sent:
+                return ReplyLostError(error.code)
+            error.is_general = error.code == "host-unavailable"
+            return error
+
+    async def _ask_to_send(self) -> None:
         ready = await self._ask("DATA")
         if ready.code != 354:
             self._want("DATA", ready)
             raise HostFault("peer-protocol", "DATA was answered neither 354 nor no")
-        await self._upload(raw)
-        return self._want("message", await self._reply(self.settings.data_seconds))
 
     def _mail(self, delivery: Delivery, raw: bytes) -> str:
         command = f"MAIL FROM:<{delivery.sender or ''}>"
@@ -314,8 +373,9 @@ class OutgoingSession:
         if "8BITMIME" in self.extensions and not raw.isascii():
             command += " BODY=8BITMIME"
         if "DSN" in self.extensions:
-            # A report needs no copy of the letter: less health data on the way back.
-            command += " RET=HDRS"
+            # Unless its sender asks, a report needs no copy of the letter: less health data on the
+            # way back.
+            command += f" RET={delivery.returns or 'HDRS'}"
             if delivery.envelope_id:
                 command += f" ENVID={encode_xtext(delivery.envelope_id)}"
         return command

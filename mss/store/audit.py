@@ -12,19 +12,20 @@ Sources
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, bindparam, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from crypto.digests import CHAIN_START, chain_digest
 from mss.model.audit import AuditEvent, AuditName
+from mss.store.bulk import BulkInsert
 from mss.store.tables import audit
 
-_INSERT = insert(audit)
+_INSERT = BulkInsert(audit)
 _LAST = (
     select(audit.c.position, audit.c.digest)
     .where(audit.c.chain == bindparam("chain"))
@@ -57,47 +58,46 @@ class BrokenLink:
 
 def append(connection: Connection, event: AuditEvent, *, chain: str, at: datetime) -> None:
     """Append an event to a chain, in the transaction of what it tells about."""
+    append_all(connection, [(event, at)], chain=chain)
+
+
+def append_all(
+    connection: Connection, events: Sequence[tuple[AuditEvent, datetime]], *, chain: str
+) -> None:
+    """Append events, each with its instant, to a chain in their order."""
+    if not events:
+        return
     if connection.dialect.name == "postgresql":  # one writer per chain; SQLite has one anyway
         connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(chain))))
     last = connection.execute(_LAST, {"chain": chain}).one_or_none()
+    position, digest = (0, CHAIN_START) if last is None else (last.position, last.digest)
     if last is None:
         found = tuple(_newest_chains(connection))
-        _insert(
-            connection,
-            AuditEvent(name=AuditName.CHAIN_STARTED, actor="system", facts=found),
-            chain=chain,
-            at=at,
-            position=1,
-            previous=CHAIN_START,
-        )
-        return append(connection, event, chain=chain, at=at)
-    _insert(connection, event, chain=chain, at=at, position=last.position + 1, previous=last.digest)
-    return None
+        start = AuditEvent(name=AuditName.CHAIN_STARTED, actor="system", facts=found)
+        events = [(start, events[0][1]), *events]
+    rows = []
+    for event, at in events:
+        position += 1
+        row = _row(event, chain=chain, at=at, position=position, previous=digest)
+        digest = str(row["digest"])
+        rows.append(row)
+    _INSERT.run(connection, rows)
 
 
-def _insert(
-    connection: Connection,
-    event: AuditEvent,
-    *,
-    chain: str,
-    at: datetime,
-    position: int,
-    previous: str,
-) -> None:
+def _row(
+    event: AuditEvent, *, chain: str, at: datetime, position: int, previous: str
+) -> dict[str, object]:
     facts = _facts_text(dict(event.facts))
     contents = _contents(chain, position, at, event.name.value, event.actor, facts)
-    connection.execute(
-        _INSERT,
-        {
-            "chain": chain,
-            "position": position,
-            "at": at,
-            "name": event.name.value,
-            "actor": event.actor,
-            "facts": facts,
-            "digest": chain_digest(previous, contents),
-        },
-    )
+    return {
+        "chain": chain,
+        "position": position,
+        "at": at,
+        "name": event.name.value,
+        "actor": event.actor,
+        "facts": facts,
+        "digest": chain_digest(previous, contents),
+    }
 
 
 def _newest_chains(connection: Connection) -> list[tuple[str, str]]:

@@ -1,7 +1,9 @@
 """Where a question or a change to the database runs, on either engine.
 
 `Database.read` answers a question; `Database.write` makes a change and returns when it is durable.
-Both take a plain function of one `Connection`.
+Both take a plain function of one `Connection`. `Database.write_together` is for the change that is
+made all day long: its function takes many items at once, so that whatever waits shares statements
+as well as the commit.
 
 SQLite (the embedded default; WAL, `synchronous=FULL`, foreign keys on): reads run in place, in
 the event loop, which costs much less than a thread per statement. Changes go to one writer thread
@@ -25,7 +27,7 @@ import queue
 import sqlite3
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -41,6 +43,8 @@ from sqlalchemy.pool import NullPool, QueuePool
 from mss.errors import StoreFullError, StoreUnavailableError
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 -- an item
+Together = Callable[[Connection, Sequence[I]], Sequence[T]]
 BATCH = 256  # changes in one transaction at the most, so that nobody waits for ever
 RUNS = 5  # of one transaction that the server fails because others were in its way
 FULL = {"SQLITE_FULL", "53100"}  # https://www.sqlite.org/rescode.html; PostgreSQL, appendix A
@@ -62,6 +66,16 @@ class Database(ABC):
     @abstractmethod
     async def write(self, change: Callable[[Connection], T]) -> T:
         """Make *change* in a transaction and return what it returned, once it is durable."""
+
+    async def write_together(self, change: Together[I, T], item: I) -> T:
+        """Make *change* for *item*, perhaps in one go with the items of others who wait.
+
+        Args:
+            change: Takes items, gives a result for each in their order. It may be run again, with
+                fewer items, after it failed.
+            item: What this caller wants done.
+        """
+        return (await self.write(lambda connection: change(connection, [item])))[0]
 
     @abstractmethod
     async def aclose(self) -> None:
@@ -109,6 +123,8 @@ def store_errors() -> Iterator[None]:
         if is_away or code in DAMAGED:
             raise StoreUnavailableError(reason=name) from error
         raise
+    except sqlite3.Error as error:
+        raise StoreUnavailableError(reason=type(error).__name__) from error
 
 
 class _QuarrelError(StoreUnavailableError):
@@ -146,28 +162,32 @@ def _sqlite_engine(path: str, *, threads: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        options = connection.get_execution_options()
+        if not options.get("begun_below", False):
+            writes = options.get("writes", False)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
 
 
 @dataclass(slots=True)
 class _Change(Generic[T]):
-    """A change on its way to the writer thread, and who waits for it."""
+    """A change on its way to the writer thread, and who waits for it.
+
+    Attributes:
+        run: The change for this caller alone.
+        together: The change for many callers, and what this one wants of it.
+    """
 
     run: Callable[[Connection], T]
     answer: "asyncio.Future[T]"
     loop: asyncio.AbstractEventLoop
+    together: tuple[Together[Any, T], Any] | None = None
     result: T | None = None
     error: BaseException | None = None
 
-    def reply(self) -> None:
-        """Hand the outcome to whoever waits, in its own loop."""
-        with suppress(RuntimeError):  # the loop has gone: nobody waits any more
-            self.loop.call_soon_threadsafe(self._settle)
-
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Hand the outcome to whoever waits; called in their loop."""
         if self.answer.done():
             return
         if self.error is not None:
@@ -182,18 +202,45 @@ class SqliteDatabase(Database):
     def __init__(self, path: str) -> None:
         self._engine = _sqlite_engine(path, threads=True)
         self._reader: Connection | None = None
+        self._driver: object = None
         self._changes: queue.SimpleQueue[_Change[Any] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_all, name="mss-writer", daemon=True)
         self._closed = False
         self._writer.start()
 
     async def read(self, question: Callable[[Connection], T]) -> T:
-        """Answer *question* in place."""
+        """Answer *question* in place.
+
+        The transaction is begun and ended on the driver's own connection: SQLAlchemy's way there
+        costs more than the question.
+        """
         with store_errors():
-            if self._reader is None:
-                self._reader = self._engine.connect()
-            with self._reader.begin():
-                return question(self._reader)
+            connection, driver = self._reading()
+            driver.execute("BEGIN")
+            try:
+                return question(connection)
+            except DBAPIError:
+                self._leave_reader()
+                raise
+            finally:
+                if self._reader is connection and driver.in_transaction:
+                    driver.execute("ROLLBACK")
+
+    def _reading(self) -> tuple[Connection, sqlite3.Connection]:
+        """Give the connection that questions are asked on, and the driver's below it."""
+        if self._reader is None:
+            plain = self._engine.connect()
+            self._reader = plain.execution_options(begun_below=True)
+            self._driver = plain.connection.driver_connection
+        assert isinstance(self._driver, sqlite3.Connection)
+        return self._reader, self._driver
+
+    def _leave_reader(self) -> None:
+        """Let go of the connection for questions; the next one opens another."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.invalidate()
+            reader.close()
 
     async def survey(self, question: Callable[[Connection], T]) -> T:
         """Answer *question* in a thread, on a connection of its own."""
@@ -206,11 +253,20 @@ class SqliteDatabase(Database):
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         """Queue *change* for the next group and wait for its commit."""
+        return await self._queue(change, None)
+
+    async def write_together(self, change: Together[I, T], item: I) -> T:
+        """Queue *item*; the next group makes the change for all that wait for the same one."""
+        return await self._queue(lambda c: change(c, [item])[0], (change, item))
+
+    async def _queue(
+        self, run: Callable[[Connection], T], together: tuple[Together[I, T], I] | None
+    ) -> T:
         if self._closed:
             raise StoreUnavailableError(reason="closed")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        self._changes.put(_Change(run=change, answer=answer, loop=loop))
+        self._changes.put(_Change(run=run, answer=answer, loop=loop, together=together))
         return await answer
 
     async def aclose(self) -> None:
@@ -230,8 +286,7 @@ class SqliteDatabase(Database):
             group, go_on = self._next_group()
             if group:
                 self._commit(group)
-                for change in group:
-                    change.reply()
+                _reply(group)
 
     def _next_group(self) -> tuple[list[_Change[Any]], bool]:
         """Wait for one change, then take whatever else has arrived."""
@@ -256,11 +311,38 @@ class SqliteDatabase(Database):
             with store_errors(), self._engine.connect() as plain:
                 connection = plain.execution_options(writes=True)
                 with connection.begin():
-                    for change in group:
+                    for change in self._run_together(group, connection):
                         self._run(change, connection)
         except BaseException as error:  # noqa: BLE001 -- handed to those who wait, who raise it
             for change in group:
                 change.error = change.error or error
+
+    @staticmethod
+    def _run_together(group: list[_Change[Any]], connection: Connection) -> Iterator[_Change[Any]]:
+        """Make the changes that can be made together; give those that must be made alone.
+
+        When one item spoils it for the others, everybody is tried alone.
+        """
+        kinds: dict[Any, list[_Change[Any]]] = {}
+        for change in group:
+            kinds.setdefault(change.together and change.together[0], []).append(change)
+        for together, members in kinds.items():
+            if together is None or len(members) == 1:
+                yield from members
+                continue
+            savepoint = connection.begin_nested()
+            try:
+                with store_errors():
+                    results = together(connection, [one.together[1] for one in members])  # type: ignore[index]  # they have one
+                savepoint.commit()
+            except StoreFullError:
+                raise
+            except Exception:  # noqa: BLE001 -- whose fault it was, shows when each is alone
+                savepoint.rollback()
+                yield from members
+            else:
+                for change, result in zip(members, results, strict=True):
+                    change.result = result
 
     @staticmethod
     def _run(change: _Change[Any], connection: Connection) -> None:
@@ -275,6 +357,21 @@ class SqliteDatabase(Database):
         except Exception as error:  # noqa: BLE001 -- handed to who waits for it
             change.error = error
             savepoint.rollback()
+
+
+def _reply(group: list[_Change[Any]]) -> None:
+    """Wake each event loop once, with all of its answers."""
+    loops: dict[asyncio.AbstractEventLoop, list[_Change[Any]]] = {}
+    for change in group:
+        loops.setdefault(change.loop, []).append(change)
+    for loop, changes in loops.items():
+        with suppress(RuntimeError):  # the loop has gone: nobody waits any more
+            loop.call_soon_threadsafe(_settle, changes)
+
+
+def _settle(changes: list[_Change[Any]]) -> None:
+    for change in changes:
+        change.settle()
 
 
 class PostgresDatabase(Database):

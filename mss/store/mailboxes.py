@@ -1,6 +1,6 @@
 """Mailboxes, the rights on them, and what is deposited in them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,7 @@ from sqlalchemy import (
 from directory.model import MailboxKind
 from mss.model.mailbox import Deposit, Flag, Folder, Mailbox
 from mss.model.principal import Right
+from mss.store.bulk import BulkInsert
 from mss.store.messages import MessageRow, message_of
 from mss.store.tables import deposit, mailbox, mailbox_right, message
 
@@ -34,18 +35,22 @@ _FLAG_COLUMNS = {
 
 # Statements of the hot path are built once: building one costs more than running it.
 _FIND = select(mailbox).where(mailbox.c.address_key == bindparam("key"))
-_IS_DEPOSITED = select(deposit.c.uid).where(
-    deposit.c.mailbox_id == bindparam("mailbox"),
-    deposit.c.message_id == bindparam("message"),
-    deposit.c.role == bindparam("role"),
+_FIND_IDS = select(mailbox.c.address_key, mailbox.c.id).where(
+    mailbox.c.address_key.in_(bindparam("keys", expanding=True))
 )
-_TAKE_UID = (
+_FIND_DEPOSITED = select(deposit.c.mailbox_id, deposit.c.message_id, deposit.c.role).where(
+    deposit.c.message_id.in_(bindparam("messages", expanding=True))
+)
+_TAKE_UIDS = (
     update(mailbox)
     .where(mailbox.c.id == bindparam("mailbox"))
-    .values(next_uid=mailbox.c.next_uid + 1, used_octets=mailbox.c.used_octets + bindparam("size"))
+    .values(
+        next_uid=mailbox.c.next_uid + bindparam("count"),
+        used_octets=mailbox.c.used_octets + bindparam("size"),
+    )
     .returning(mailbox.c.next_uid)
 )
-_DEPOSIT = insert(deposit)
+_DEPOSIT = BulkInsert(deposit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +59,19 @@ class Listed:
 
     deposit: Deposit
     message: MessageRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDeposit:
+    """A message about to be laid in a mailbox."""
+
+    mailbox_id: str
+    message_id: str
+    role: str
+    folder: Folder
+    seen: bool
+    size_octets: int
+    at: datetime
 
 
 def insert_mailbox(connection: Connection, box: Mailbox, *, address_key: str) -> None:
@@ -80,6 +98,14 @@ def find_mailbox(connection: Connection, address_key: str) -> Mailbox | None:
     """Find a mailbox by its normalised address."""
     row = connection.execute(_FIND, {"key": address_key}).one_or_none()
     return None if row is None else _mailbox(row)
+
+
+def find_ids(connection: Connection, address_keys: Collection[str]) -> dict[str, str]:
+    """Map the normalised addresses that are mailboxes to our identifiers."""
+    if not address_keys:
+        return {}
+    rows = connection.execute(_FIND_IDS, {"keys": sorted(address_keys)})
+    return {row.address_key: row.id for row in rows}
 
 
 def find_by_id(connection: Connection, mailbox_id: str) -> Mailbox | None:
@@ -177,36 +203,43 @@ def reserve(connection: Connection, mailbox_ids: Collection[str]) -> None:
         ).all()
 
 
-def insert_deposit(
-    connection: Connection,
-    *,
-    mailbox_id: str,
-    message_id: str,
-    role: str,
-    folder: Folder,
-    seen: bool,
-    size_octets: int,
-    at: datetime,
-) -> None:
+def insert_deposit(connection: Connection, new: NewDeposit) -> None:
     """Deposit a message in a mailbox; the same message in the same role is deposited once."""
-    place = {"mailbox": mailbox_id, "message": message_id, "role": role}
-    if connection.execute(_IS_DEPOSITED, place).first():
+    insert_deposits(connection, [new])
+
+
+def insert_deposits(connection: Connection, wanted: Iterable[NewDeposit]) -> None:
+    """Deposit messages in mailboxes; the same message in the same role is deposited once."""
+    places = {(one.mailbox_id, one.message_id, one.role): one for one in wanted}
+    if not places:
         return
-    uid = connection.execute(_TAKE_UID, {"mailbox": mailbox_id, "size": size_octets}).scalar_one()
-    connection.execute(
-        _DEPOSIT,
-        {
-            "mailbox_id": mailbox_id,
-            "uid": uid - 1,
-            "message_id": message_id,
-            "role": role,
-            "folder": folder.value,
-            "seen": seen,
-            "answered": False,
-            "flagged": False,
-            "deposited_at": at,
-        },
-    )
+    ids = sorted({one.message_id for one in places.values()})
+    for row in connection.execute(_FIND_DEPOSITED, {"messages": ids}):
+        places.pop((row.mailbox_id, row.message_id, row.role), None)
+    by_mailbox: dict[str, list[NewDeposit]] = {}
+    for one in places.values():
+        by_mailbox.setdefault(one.mailbox_id, []).append(one)
+    rows = []
+    for mailbox_id, members in sorted(by_mailbox.items()):
+        size = sum(one.size_octets for one in members)
+        taken = {"mailbox": mailbox_id, "count": len(members), "size": size}
+        end = connection.execute(_TAKE_UIDS, taken).scalar_one()
+        rows += [_row(one, uid=end - len(members) + n) for n, one in enumerate(members)]
+    _DEPOSIT.run(connection, rows)
+
+
+def _row(new: NewDeposit, *, uid: int) -> dict[str, object]:
+    return {
+        "mailbox_id": new.mailbox_id,
+        "uid": uid,
+        "message_id": new.message_id,
+        "role": new.role,
+        "folder": new.folder.value,
+        "seen": new.seen,
+        "answered": False,
+        "flagged": False,
+        "deposited_at": new.at,
+    }
 
 
 def list_deposits(

@@ -1,7 +1,7 @@
 """Message rows: insert one with everything that hangs on it, find, recognise a repeat."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,9 +17,9 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mss.model.message import Origin
+from mss.store.bulk import BulkInsert
 from mss.store.tables import (
     acceptance,
     delivery,
@@ -31,14 +31,9 @@ from mss.store.tables import (
 )
 
 RELEASED = ""  # in place of the reference of a body that was let go
-_INSERT = insert(message)
+_INSERT = BulkInsert(message)
 _FIND = select(message).where(message.c.id == bindparam("id"))
-_CLAIM = {
-    name: insert_for(acceptance)
-    .on_conflict_do_nothing(index_elements=["key"])
-    .returning(acceptance.c.key)
-    for name, insert_for in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
-}
+_CLAIM = BulkInsert(acceptance, ending=" ON CONFLICT (key) DO NOTHING RETURNING key")
 _FIND_ACCEPTED = select(acceptance.c.key, acceptance.c.message_id).where(
     acceptance.c.key.in_(bindparam("keys", expanding=True))
 )
@@ -85,43 +80,38 @@ def acceptance_key(*, sender: str | None, body_digest: bytes, recipient_key: str
 
 def insert_message(connection: Connection, row: MessageRow) -> None:
     """Add the row of an accepted message."""
-    connection.execute(
-        _INSERT,
-        {
-            "id": row.id,
-            "origin": row.origin.value,
-            "accepted_at": row.accepted_at,
-            "actor": row.actor,
-            "sender": row.sender,
-            "sender_key": row.sender_key,
-            "internet_message_id": row.internet_message_id,
-            "envelope_id": row.envelope_id,
-            "size_octets": row.size_octets,
-            "blob_ref": row.blob_ref,
-            "verdict": row.verdict,
-            "report": row.report,
-            "software": row.software,
-            "summary": row.summary,
-        },
+    insert_messages(connection, [row])
+
+
+def insert_messages(connection: Connection, rows: Iterable[MessageRow]) -> None:
+    """Add the rows of accepted messages."""
+    _INSERT.run(
+        connection,
+        [
+            {name: getattr(row, name) for name in _COLUMNS} | {"origin": row.origin.value}
+            for row in rows
+        ],
     )
 
 
 def claim_acceptance_keys(
-    connection: Connection, keys: Sequence[str], *, message_id: str, at: datetime
+    connection: Connection, claims: Mapping[str, str], *, at: datetime
 ) -> set[str]:
-    """Take the keys that nobody took before; the message row must exist already.
+    """Take the keys that nobody took before; the message rows must exist already.
+
+    Args:
+        connection: To change, inside the caller's transaction.
+        claims: Key to the message that claims it.
+        at: Instant of the acceptance.
 
     Returns:
         The keys that are new. The others belong to a message accepted earlier.
     """
-    statement = _CLAIM[connection.dialect.name]
-    return {
-        key
-        for key in keys
-        if connection.execute(
-            statement, {"key": key, "message_id": message_id, "accepted_at": at}
-        ).scalar()
-    }
+    rows = [
+        {"key": key, "message_id": message_id, "accepted_at": at}
+        for key, message_id in claims.items()
+    ]
+    return {row.key for row in _CLAIM.run(connection, rows)}
 
 
 def find_accepted(connection: Connection, keys: Sequence[str]) -> dict[str, str]:

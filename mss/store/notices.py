@@ -4,14 +4,17 @@ A crash between an event and its notification loses nothing: the row says that i
 transaction that accepts the notification as a message removes the row, so it is sent once.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from mss.store.tables import notice
+
+BUNDLE = 200  # recipients that one report tells of
 
 
 class NoticeKind(StrEnum):
@@ -44,10 +47,11 @@ def owe(
     kind: NoticeKind,
     message_id: str,
     at: datetime,
+    due_at: datetime | None = None,
     delivery_id: str | None = None,
     mailbox_id: str | None = None,
 ) -> None:
-    """Write down that a notification is owed."""
+    """Write down that a notification is owed, now or when others may be told with it."""
     connection.execute(
         insert(notice).values(
             id=notice_id,
@@ -56,39 +60,57 @@ def owe(
             delivery_id=delivery_id,
             mailbox_id=mailbox_id,
             created_at=at,
-            due_at=at,
+            due_at=due_at or at,
             attempts=0,
         )
     )
 
 
+def next_due_at(connection: Connection) -> datetime | None:
+    """Tell when the next notice becomes due, if any is owed."""
+    return connection.execute(select(func.min(notice.c.due_at))).scalar()
+
+
 def claim_notices(
     connection: Connection, *, now: datetime, until: datetime, limit: int
-) -> list[Notice]:
-    """Take up to *limit* notices that are due; they become due again at *until*."""
-    ids = list(
-        connection.execute(
-            select(notice.c.id)
-            .where(notice.c.due_at <= now)
-            .order_by(notice.c.due_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        ).scalars()
+) -> list[tuple[Notice, ...]]:
+    """Take notices that are due; they become due again at *until*.
+
+    Returns:
+        At most *limit* bundles: what is to be told in one report, the recipients of one message
+        that the same thing happened to.
+    """
+    heads = connection.execute(
+        select(notice.c.message_id)
+        .where(notice.c.due_at <= now)
+        .order_by(notice.c.due_at)
+        .limit(limit)
+    ).scalars()
+    rows = connection.execute(
+        select(notice)
+        .where(notice.c.due_at <= now, notice.c.message_id.in_(list(dict.fromkeys(heads))))
+        .order_by(notice.c.due_at, notice.c.id)
+        .limit(limit * BUNDLE)
+        .with_for_update(skip_locked=True)
     )
-    if not ids:
-        return []
+    bundles: dict[tuple[str, ...], list[Notice]] = {}
+    for row in rows:
+        bundles.setdefault((row.message_id, row.kind, row.mailbox_id or ""), []).append(
+            replace(_notice(row), attempts=row.attempts + 1)
+        )
+    taken = [tuple(bundle[:BUNDLE]) for bundle in list(bundles.values())[:limit]]
     connection.execute(
         update(notice)
-        .where(notice.c.id.in_(ids))
+        .where(notice.c.id.in_([one.id for bundle in taken for one in bundle]))
         .values(due_at=until, attempts=notice.c.attempts + 1)
     )
-    rows = connection.execute(select(notice).where(notice.c.id.in_(ids)))
-    return [_notice(row) for row in rows]
+    return taken
 
 
-def settle(connection: Connection, notice_id: str) -> bool:
-    """Remove a notice that is being sent; tell whether it was still owed."""
-    return connection.execute(delete(notice).where(notice.c.id == notice_id)).rowcount > 0
+def settle(connection: Connection, notice_ids: Collection[str]) -> bool:
+    """Remove notices that are being sent; tell whether all of them were still owed."""
+    gone = connection.execute(delete(notice).where(notice.c.id.in_(notice_ids)))
+    return gone.rowcount == len(notice_ids)
 
 
 def _notice(row: Row[Any]) -> Notice:

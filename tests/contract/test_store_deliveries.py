@@ -1,15 +1,12 @@
-import asyncio
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
-from functools import partial
+from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from mss.model.delivery import DeliveryState, Station
-from mss.store import deliveries
-from mss.store.engine import Database, sync_engine
+from mss.store import claims, deliveries
+from mss.store.claims import Share
+from mss.store.deliveries import Cause
 from tests.support.pki import NOW
 from tests.support.rows import a_delivery, a_message
 
@@ -17,17 +14,29 @@ LEASE = timedelta(minutes=30)
 SOON = NOW + timedelta(minutes=1)
 
 
-def claim(
-    connection: Connection, *, worker: str = "w1", at: object = NOW, limit: int = 10
-) -> list[str]:
+def claim(connection: Connection, *, worker: str = "w1", at: datetime = NOW) -> list[str]:
     """Claim what is due and name it."""
-    assert isinstance(at, type(NOW))
-    return [
-        one.id
-        for one in deliveries.claim_due(
-            connection, now=at, until=at + LEASE, worker=worker, limit=limit
-        )
-    ]
+    parcels = claims.claim_due(
+        connection, now=at, until=at + LEASE, worker=worker, share=Share(slots=9, unproven_slots=9)
+    )
+    return [one.id for parcel in parcels for one in parcel.deliveries]
+
+
+def postpone(connection: Connection, *, worker: str | None) -> bool:
+    """End an attempt that failed for now."""
+    return deliveries.postpone(
+        connection,
+        "d1",
+        worker=worker,
+        at=NOW,
+        next_attempt_at=SOON,
+        cause=Cause(code="no-host", detail="away", host="mx:25", status="4.4.1"),
+    )
+
+
+def hold(connection: Connection) -> None:
+    """Hold a delivery."""
+    assert deliveries.advance(connection, "d1", to=DeliveryState.HELD, station=Station.HELD, at=NOW)
 
 
 def state_of(connection: Connection, delivery_id: str) -> DeliveryState:
@@ -41,165 +50,6 @@ def stations_of(connection: Connection, message_id: str = "m1") -> list[Station]
     return [event.station for event in tracking.events]
 
 
-def test_a_queued_delivery_is_claimed_once(connection: Connection) -> None:
-    """A second worker finds nothing to do."""
-    a_delivery(connection)
-
-    assert claim(connection, worker="w1") == ["d1"]
-    assert claim(connection, worker="w2") == []
-
-
-def test_a_claim_counts_the_attempt_before_the_network_is_touched(connection: Connection) -> None:
-    """A worker that dies in the middle has still made an attempt."""
-    a_delivery(connection)
-
-    (claimed,) = deliveries.claim_due(connection, now=NOW, until=NOW + LEASE, worker="w1", limit=10)
-
-    assert claimed.attempts == 1
-
-
-def test_a_claim_runs_out(connection: Connection) -> None:
-    """What a dead worker held is taken by another, and not a moment earlier."""
-    a_delivery(connection)
-    claim(connection)
-
-    assert claim(connection, worker="w2", at=NOW + LEASE) == []
-    assert claim(connection, worker="w2", at=NOW + LEASE + timedelta(seconds=1)) == ["d1"]
-
-
-def test_a_renewed_claim_lasts(connection: Connection) -> None:
-    """A long transfer is not started a second time while its worker lives."""
-    a_delivery(connection)
-    claim(connection, worker="w1")
-
-    deliveries.renew_claims(connection, "w1", until=NOW + 2 * LEASE)
-
-    assert claim(connection, worker="w2", at=NOW + LEASE + timedelta(seconds=1)) == []
-    assert claim(connection, worker="w2", at=NOW + 2 * LEASE + timedelta(seconds=1)) == ["d1"]
-
-
-def test_only_the_claims_of_a_worker_are_renewed(connection: Connection) -> None:
-    """A living worker does not keep what a dead one held."""
-    a_delivery(connection)
-    claim(connection, worker="w1")
-
-    deliveries.renew_claims(connection, "w2", until=NOW + 2 * LEASE)
-
-    assert claim(connection, worker="w2", at=NOW + LEASE + timedelta(seconds=1)) == ["d1"]
-
-
-def test_a_released_claim_is_due_at_once(connection: Connection) -> None:
-    """A worker that stops gracefully makes nobody wait for the lease."""
-    a_delivery(connection)
-    a_delivery(connection, "d2")
-    claim(connection, worker="w1", limit=1)
-
-    deliveries.release_claims(connection, "w1")
-
-    assert sorted(claim(connection, worker="w2")) == ["d1", "d2"]
-
-
-def test_releasing_touches_no_claim_of_others(connection: Connection) -> None:
-    """Each worker lets go of its own."""
-    a_delivery(connection)
-    claim(connection, worker="w1")
-
-    deliveries.release_claims(connection, "w2")
-
-    assert claim(connection, worker="w2") == []
-
-
-def test_what_is_not_due_is_not_claimed(connection: Connection) -> None:
-    """A postponed letter waits for its time."""
-    a_delivery(connection)
-    claim(connection)
-    deliveries.postpone(
-        connection, "d1", at=NOW, next_attempt_at=SOON, code="no-host", detail="away"
-    )
-
-    assert claim(connection) == []
-    assert deliveries.next_due_at(connection) == SOON
-    assert claim(connection, at=SOON) == ["d1"]
-
-
-def test_the_longest_waiting_comes_first(connection: Connection) -> None:
-    """Nobody is overtaken for ever."""
-    a_delivery(connection, "young", at=NOW)
-    a_delivery(connection, "old", at=NOW - timedelta(hours=1))
-
-    assert claim(connection, limit=1) == ["old"]
-
-
-def claim_few(connection: Connection, under_way: dict[str, int]) -> list[str]:
-    """Claim with at most two of one domain under way."""
-    claimed = deliveries.claim_due(
-        connection,
-        now=NOW,
-        until=NOW + LEASE,
-        worker="w1",
-        limit=4,
-        per_domain=2,
-        under_way=under_way,
-    )
-    return [one.id for one in claimed]
-
-
-def test_one_domain_gets_no_more_than_its_share(connection: Connection) -> None:
-    """A dead operator with a thousand letters does not use up every connection."""
-    for n in range(6):
-        a_delivery(connection, f"slow{n}", domain="slow.fr", at=NOW - timedelta(hours=1))
-    a_delivery(connection, "quick", domain="quick.fr")
-
-    assert claim_few(connection, {}) == ["slow0", "slow1"]
-    assert claim_few(connection, {"slow.fr": 2}) == ["quick"]
-    assert claim_few(connection, {"slow.fr": 1, "quick.fr": 1}) == ["slow2"]
-
-
-@pytest.mark.parametrize("state", set(DeliveryState) - {DeliveryState.QUEUED})
-def test_only_queued_deliveries_are_claimed(connection: Connection, state: DeliveryState) -> None:
-    """What is held, done or dropped never leaves."""
-    a_delivery(connection, state=state)
-
-    assert claim(connection) == []
-
-
-async def test_one_delivery_never_goes_to_two_workers(database: Database) -> None:
-    """Several claims at the same moment share the queue without an overlap."""
-    wanted = [f"d{n:02}" for n in range(30)]
-    await database.write(lambda c: [a_delivery(c, one) for one in wanted])
-
-    shares = await asyncio.gather(
-        *(database.write(partial(claim, worker=worker)) for worker in ("w1", "w2", "w3", "w4"))
-    )
-
-    assert sorted(one for share in shares for one in share) == wanted
-
-
-@pytest.mark.postgresql
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_claims_in_open_transactions_do_not_overlap(database_url: str) -> None:
-    """Two processes that have not committed yet already see different letters."""
-    engine = sync_engine(database_url)
-    with engine.begin() as connection:
-        for n in range(20):
-            a_delivery(connection, f"d{n:02}")
-    both = threading.Barrier(2, timeout=10)
-
-    with ThreadPoolExecutor(2) as threads:
-        shares = list(threads.map(lambda w: _claim_together(engine, w, both), ("w1", "w2")))
-
-    assert len(shares[0]) == len(shares[1]) == 10
-    assert not set(shares[0]) & set(shares[1])
-    engine.dispose()
-
-
-def _claim_together(engine: Engine, worker: str, both: threading.Barrier) -> list[str]:
-    with engine.begin() as connection:
-        claimed = claim(connection, worker=worker)
-        both.wait()
-    return claimed
-
-
 @pytest.mark.parametrize(
     ("old", "new", "moves"),
     [
@@ -207,11 +57,14 @@ def _claim_together(engine: Engine, worker: str, both: threading.Barrier) -> lis
         (DeliveryState.QUEUED, DeliveryState.FAILED, True),
         (DeliveryState.QUEUED, DeliveryState.HELD, True),
         (DeliveryState.HELD, DeliveryState.QUEUED, True),
-        (DeliveryState.HELD, DeliveryState.RELAYED, False),
+        (DeliveryState.HELD, DeliveryState.RELAYED, True),
         (DeliveryState.RELAYED, DeliveryState.DELIVERED, True),
         (DeliveryState.RELAYED, DeliveryState.FAILED, True),
         (DeliveryState.RELAYED, DeliveryState.QUEUED, False),
         (DeliveryState.DELIVERED, DeliveryState.READ, True),
+        (DeliveryState.DELIVERED, DeliveryState.NOT_INTEGRATED, True),
+        (DeliveryState.NOT_INTEGRATED, DeliveryState.INTEGRATED, True),
+        (DeliveryState.INTEGRATED, DeliveryState.NOT_INTEGRATED, False),
         (DeliveryState.DELIVERED, DeliveryState.FAILED, False),
         (DeliveryState.READ, DeliveryState.DELIVERED, False),
         (DeliveryState.FAILED, DeliveryState.QUEUED, False),
@@ -246,7 +99,7 @@ def test_a_delivery_that_moved_on_is_no_longer_claimed(connection: Connection) -
 
     deliveries.advance(connection, "d1", to=DeliveryState.RELAYED, station=Station.RELAYED, at=NOW)
 
-    assert deliveries.next_due_at(connection) is None
+    assert claims.next_due_at(connection) is None
     assert claim(connection, at=NOW + LEASE * 2) == []
 
 
@@ -256,13 +109,11 @@ def test_postponing_what_has_been_delivered_meanwhile_changes_nothing(
     """A report may come in before the attempt's own outcome is known."""
     a_delivery(connection, state=DeliveryState.DELIVERED)
 
-    is_waiting = deliveries.postpone(
-        connection, "d1", at=NOW, next_attempt_at=SOON, code="reply-lost", detail="broken"
-    )
+    is_waiting = postpone(connection, worker=None)
 
     assert not is_waiting
     assert state_of(connection, "d1") is DeliveryState.DELIVERED
-    assert deliveries.next_due_at(connection) is None
+    assert claims.next_due_at(connection) is None
     assert Station.DEFERRED not in stations_of(connection)
 
 
@@ -274,17 +125,80 @@ def test_the_right_to_tell_a_delay_is_given_once(connection: Connection) -> None
     assert not deliveries.tell_delay(connection, "d1")
 
 
-def test_a_retried_delivery_is_due_now_whoever_holds_it(connection: Connection) -> None:
+def test_a_retried_delivery_is_due_now(connection: Connection) -> None:
     """An administrator who says now means now."""
     a_delivery(connection)
     claim(connection)
-    deliveries.postpone(
-        connection, "d1", at=NOW, next_attempt_at=SOON, code="no-host", detail="away"
-    )
+    postpone(connection, worker=None)
 
     assert deliveries.retry_now(connection, "d1", now=NOW)
 
     assert claim(connection) == ["d1"]
+
+
+def test_a_letter_under_way_is_not_started_twice(connection: Connection) -> None:
+    """An administrator who says now while it is being sent changes nothing."""
+    a_delivery(connection)
+    claim(connection)
+
+    assert not deliveries.retry_now(connection, "d1", now=NOW)
+
+    assert claim(connection, worker="w2") == []
+
+
+def test_holding_a_letter_under_way_keeps_its_claim(connection: Connection) -> None:
+    """Who is busy with it can be seen until the attempt is over."""
+    a_delivery(connection)
+    claim(connection)
+    hold(connection)
+
+    found = deliveries.find_delivery(connection, "d1")
+
+    assert found is not None
+    assert found.is_under_way(NOW)
+
+
+def test_what_the_peer_took_while_it_was_held_is_relayed(connection: Connection) -> None:
+    """To release it later would send it again."""
+    a_delivery(connection)
+    claim(connection)
+    hold(connection)
+
+    assert deliveries.advance(
+        connection, "d1", to=DeliveryState.RELAYED, station=Station.RELAYED, at=SOON
+    )
+
+
+def test_an_attempt_that_failed_while_it_was_held_leaves_it_held(connection: Connection) -> None:
+    """It is free for the next decision, and its timeline tells of the attempt."""
+    a_delivery(connection)
+    claim(connection)
+    hold(connection)
+
+    assert not postpone(connection, worker="w1")
+
+    found = deliveries.find_delivery(connection, "d1")
+    assert found is not None
+    assert (found.state, found.claimed_by, found.last_code) == (
+        DeliveryState.HELD,
+        None,
+        "no-host",
+    )
+    assert stations_of(connection)[-1] is Station.DEFERRED
+
+
+def test_senders_who_wait_for_long_are_found_once(connection: Connection) -> None:
+    """Until they are told."""
+    a_delivery(connection, "d1")
+    a_delivery(connection, "d2", at=SOON)
+
+    def late() -> list[str]:
+        found = deliveries.list_late(connection, queued_before=NOW, limit=9)
+        return [one.id for one in found]
+
+    assert late() == ["d1"]
+    deliveries.tell_delay(connection, "d1")
+    assert late() == []
 
 
 def test_retrying_what_is_not_queued_says_no(connection: Connection) -> None:
@@ -297,12 +211,8 @@ def test_retrying_what_is_not_queued_says_no(connection: Connection) -> None:
 def test_the_timeline_is_told_in_order_per_recipient(connection: Connection) -> None:
     """Accepted, late, relayed: what happened, and when."""
     a_delivery(connection)
-    deliveries.postpone(
-        connection, "d1", at=NOW, next_attempt_at=SOON, code="no-host", detail="away"
-    )
-    deliveries.advance(
-        connection, "d1", to=DeliveryState.RELAYED, station=Station.RELAYED, at=SOON, detail="250"
-    )
+    postpone(connection, worker=None)
+    deliveries.advance(connection, "d1", to=DeliveryState.RELAYED, station=Station.RELAYED, at=SOON)
 
     (tracking,) = deliveries.trackings_of(connection, "m1")
 
@@ -352,6 +262,6 @@ def test_an_empty_queue_has_an_answer_for_everything(connection: Connection) -> 
     a_message(connection)
 
     assert claim(connection) == []
-    assert deliveries.next_due_at(connection) is None
+    assert claims.next_due_at(connection) is None
     assert deliveries.find_delivery(connection, "d1") is None
     assert deliveries.trackings_of(connection, "m1") == []

@@ -46,8 +46,8 @@ def test_keys_belong_to_whoever_came_first(connection: Connection) -> None:
     a_message(connection, "m2")
     keys = [key(recipient="a@y.fr"), key(recipient="b@y.fr"), key(recipient="c@y.fr")]
 
-    first = messages.claim_acceptance_keys(connection, keys[:2], message_id="m1", at=NOW)
-    second = messages.claim_acceptance_keys(connection, keys, message_id="m2", at=NOW)
+    first = messages.claim_acceptance_keys(connection, dict.fromkeys(keys[:2], "m1"), at=NOW)
+    second = messages.claim_acceptance_keys(connection, dict.fromkeys(keys, "m2"), at=NOW)
 
     assert first == set(keys[:2])
     assert second == {keys[2]}
@@ -64,8 +64,8 @@ def test_forgetting_makes_room_for_the_same_message_again(connection: Connection
     account = an_account(connection)
     old, young = key(recipient="a@y.fr"), key(recipient="b@y.fr")
     week_ago = NOW - timedelta(days=7, seconds=1)
-    messages.claim_acceptance_keys(connection, [old], message_id="m1", at=week_ago)
-    messages.claim_acceptance_keys(connection, [young], message_id="m1", at=NOW)
+    messages.claim_acceptance_keys(connection, {old: "m1"}, at=week_ago)
+    messages.claim_acceptance_keys(connection, {young: "m1"}, at=NOW)
     _remember(connection, account, "old", at=NOW - timedelta(days=2))
     _remember(connection, account, "young", at=NOW)
 

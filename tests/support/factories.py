@@ -4,7 +4,7 @@ An operator here is the real thing (database, pipeline, protection, worker) on a
 bodies in memory and a relay that hands letters straight to the other operator's acceptance.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -99,48 +99,54 @@ class FakeRelay:
     loses_replies: bool = False
     reports: bool = True
 
-    async def relay(self, delivery: Delivery, raw: bytes) -> Outcome:
-        self.carried.append((delivery, raw))
+    async def relay(self, deliveries: Sequence[Delivery], raw: bytes) -> list[Outcome]:
+        self.carried += [(one, raw) for one in deliveries]
         if self.answers:
-            return self.answers.pop(0)
-        peer = self.peers.get(delivery.domain)
+            return [self.answers.pop(0) for _ in deliveries]
+        peer = self.peers.get(deliveries[0].domain)
         if peer is None:
-            return Deferred(code="no-host", detail="nobody answers")
+            return [Deferred(code="no-host", detail="nobody answers")] * len(deliveries)
         try:
-            accepted = await self._hand_over(peer, delivery, raw)
+            accepted = await self._hand_over(peer, deliveries, raw)
         except MSSError as error:
             kind = Deferred if error.retryable else Refused
-            return kind(code=error.code, detail=error.public_text)
+            return [kind(code=error.code, detail=error.public_text)] * len(deliveries)
         if self.loses_replies:
-            return Deferred(code="reply-lost", detail="the connection broke after the data")
+            lost = Deferred(code="reply-lost", detail="the connection broke after the data")
+            return [lost] * len(deliveries)
         reply = f"2.0.0 {accepted.message_id} accepted"
-        return Relayed(reply=reply, host="mail.peer.example", reports=self.reports)
+        taken = Relayed(reply=reply, host="mail.peer.example", reports=self.reports)
+        return [taken] * len(deliveries)
 
-    async def _hand_over(self, peer: Acceptance, delivery: Delivery, raw: bytes) -> Accepted:
-        sender = MailAddress.parse(delivery.sender) if delivery.sender else None
-        recipient = MailAddress.parse(delivery.recipient)
+    async def _hand_over(
+        self, peer: Acceptance, deliveries: Sequence[Delivery], raw: bytes
+    ) -> Accepted:
+        first = deliveries[0]
+        sender = MailAddress.parse(first.sender) if first.sender else None
         await peer.check_sender(self.principal, sender)
-        route = await peer.route(self.principal, recipient)
-        if isinstance(route, RefusedRoute):
-            raise route.error
-        envelope = Envelope(
-            sender=sender,
-            recipients=(
+        recipients, routes = [], []
+        for one in deliveries:
+            address = MailAddress.parse(one.recipient)
+            route = await peer.route(self.principal, address)
+            if isinstance(route, RefusedRoute):
+                raise route.error
+            routes.append(route)
+            recipients.append(
                 Recipient(
-                    address=recipient,
-                    notify=frozenset(map(Notify, delivery.notify)),
-                    original_recipient=delivery.original_recipient,
-                ),
-            ),
-            envelope_id=delivery.envelope_id,
-        )
+                    address=address,
+                    notify=frozenset(map(Notify, one.notify)),
+                    original_recipient=one.original_recipient,
+                )
+            )
         return await peer.accept(
             Submission(
-                envelope=envelope,
+                envelope=Envelope(
+                    sender=sender, recipients=tuple(recipients), envelope_id=first.envelope_id
+                ),
                 raw=raw,
                 principal=self.principal,
                 origin=Origin.PEER,
-                routes=(route,),
+                routes=tuple(routes),
             )
         )
 

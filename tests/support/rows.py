@@ -56,6 +56,7 @@ def a_delivery(
     domain: str = "cabinets-demo.mssante.fr",
     state: DeliveryState = DeliveryState.QUEUED,
     at: datetime = NOW,
+    blob_ref: str | None = None,
 ) -> str:
     """Insert a delivery, and its message unless it is there."""
     if messages.find_message(connection, message_id) is None:
@@ -73,7 +74,7 @@ def a_delivery(
             state=state,
             at=at,
             expires_at=at + timedelta(days=2),
-            blob_ref=f"memory:{delivery_id}",
+            blob_ref=blob_ref or f"memory:{delivery_id}",
             notify=frozenset({"FAILURE", "DELAY"}),
             original_recipient=None,
         ),
@@ -118,13 +119,15 @@ def a_deposit(
         a_message(connection, message_id)
     mailboxes.insert_deposit(
         connection,
-        mailbox_id=mailbox_id,
-        message_id=message_id,
-        role=role,
-        folder=folder,
-        seen=seen,
-        size_octets=100,
-        at=NOW,
+        mailboxes.NewDeposit(
+            mailbox_id=mailbox_id,
+            message_id=message_id,
+            role=role,
+            folder=folder,
+            seen=seen,
+            size_octets=100,
+            at=NOW,
+        ),
     )
 
 

@@ -491,7 +491,7 @@ async def test_a_full_blob_store_leaves_nothing(full: Pair, ward: AccountPrincip
     await assert_nothing_kept(full.hospital)
 
 
-class BreakingDatabase:
+class BreakingDatabase(Database):
     """Passes everything on and lets chosen writes fail: before they happen, or after."""
 
     def __init__(self, inner: Database, error: MSSError, *, after: bool) -> None:
@@ -499,6 +499,12 @@ class BreakingDatabase:
 
     async def read(self, question: Callable[[Connection], T]) -> T:
         return await self._inner.read(question)
+
+    async def survey(self, question: Callable[[Connection], T]) -> T:
+        return await self._inner.survey(question)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         if self._after:

@@ -86,7 +86,7 @@ async def test_a_sender_who_wants_no_report_gets_none(pair: Pair, ward: AccountP
 
 async def test_attempts_follow_the_schedule(homes: Path, clock: FixedClock) -> None:
     """Each delay of the settings in its turn; the last one repeats."""
-    queue = QueueSettings(delays=(60, 300), expires_after=3600, delayed_after=3600)
+    queue = QueueSettings(delays=(60, 300), spread=0, expires_after=3600, delayed_after=3600)
     async with a_pair(homes, clock, queue=queue) as pair:
         pair.hospital.relay.answers += [AWAY] * 100
         start = clock.now()
@@ -106,7 +106,7 @@ async def test_a_letter_that_nobody_takes_expires_and_comes_back(
     homes: Path, clock: FixedClock
 ) -> None:
     """The last attempt is made at the very end; then the sender is told, once."""
-    queue = QueueSettings(delays=(600,), expires_after=900, delayed_after=9999)
+    queue = QueueSettings(delays=(600,), spread=0, expires_after=900, delayed_after=9999)
     async with a_pair(homes, clock, queue=queue) as pair:
         pair.hospital.relay.answers += [AWAY] * 10
         ward = await pair.hospital.log_in("ward")
@@ -124,7 +124,7 @@ async def test_a_letter_that_nobody_takes_expires_and_comes_back(
 
 async def test_a_delay_is_told_once(homes: Path, clock: FixedClock) -> None:
     """A letter that is hours late is worth one warning, not one per attempt."""
-    queue = QueueSettings(delays=(60,), expires_after=86400, delayed_after=3600)
+    queue = QueueSettings(delays=(60,), spread=0, expires_after=86400, delayed_after=3600)
     async with a_pair(homes, clock, queue=queue) as pair:
         pair.hospital.relay.answers += [AWAY] * 10
         await pair.hospital.submit(await pair.hospital.log_in("ward"), a_letter())
@@ -197,8 +197,8 @@ async def test_two_workers_send_one_report(pair: Pair, ward: AccountPrincipal) -
     """Both claimed it (one was slow): the transaction that accepts it lets one pass."""
     pair.hospital.relay.answers.append(NO)
     await pair.hospital.submit(ward, a_letter())
-    (delivery,) = await pair.hospital.services.delivering.claim(limit=1, under_way={})
-    await pair.hospital.services.delivering.deliver(delivery)
+    (parcel,) = await pair.hospital.services.delivering.claim(slots=1, under_way={}, proven=())
+    await pair.hospital.services.delivering.deliver(parcel)
     notifier = pair.hospital.running.worker.notifier
     (first,) = await notifier.claim(limit=1)
     bodies = await pair.hospital.blobs.count()

@@ -1,6 +1,6 @@
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -9,13 +9,16 @@ from typing import Literal
 import pytest
 
 from mss.errors import StoreUnavailableError
-from mss.model.delivery import Deferred, Delivery, DeliveryState, Outcome
+from mss.model.delivery import Deferred, Delivery, DeliveryState, Outcome, Parcel
 from mss.settings import QueueSettings
-from mss.store import deliveries
+from mss.store import claims, deliveries
+from mss.store.claims import Share
 from mss.worker.schedule import Job, Schedule
 from tests.support.clock import FixedClock
 from tests.support.factories import GP, InProcessOperator, Pair, a_letter, a_pair
 
+AWAY = Deferred(code="no-host", detail="nobody answers")
+LATER = Deferred(code="peer-deferred", detail="RCPT: 451 later", host="mx:25")
 PATIENCE = 10  # seconds that nothing here should take
 
 
@@ -35,34 +38,38 @@ async def at_work(operator: InProcessOperator) -> AsyncIterator[None]:
 class SlowRelay:
     """A `Relay` whose peers take their time; knows how many attempts run side by side."""
 
-    def __init__(self) -> None:
+    def __init__(self, outcome: Outcome = AWAY) -> None:
+        self.outcome = outcome
         self.running: list[str] = []
         self.most: dict[str, int] = {}
         self.started = asyncio.Event()
         self.may_end = asyncio.Event()
 
-    async def relay(self, delivery: Delivery, raw: bytes) -> Outcome:
-        domain = delivery.domain
+    async def relay(self, deliveries: Sequence[Delivery], raw: bytes) -> list[Outcome]:
+        domain = deliveries[0].domain
         self.running.append(domain)
         self.most[domain] = max(self.most.get(domain, 0), self.running.count(domain))
         self.started.set()
         await self.may_end.wait()
         self.running.remove(domain)
-        return Deferred(code="no-host", detail="nobody answers")
+        return [self.outcome] * len(deliveries)
 
     async def aclose(self) -> None:
         """Nothing is held."""
 
 
 class InThrees(asyncio.Event):
-    """Lets three attempts go on once three wait."""
+    """Lets the first attempt go on, and then three once three wait."""
 
     def __init__(self) -> None:
         super().__init__()
         self._barrier = asyncio.Barrier(3)
+        self._waits = 0
 
     async def wait(self) -> Literal[True]:
-        await self._barrier.wait()
+        self._waits += 1
+        if self._waits > 1:
+            await self._barrier.wait()
         return True
 
 
@@ -81,9 +88,9 @@ async def test_a_letter_queued_while_the_worker_sleeps_leaves_at_once(pair: Pair
     ward = await pair.hospital.log_in("ward")
 
     class Noticing(SlowRelay):
-        async def relay(self, delivery: Delivery, raw: bytes) -> Outcome:
+        async def relay(self, deliveries: Sequence[Delivery], raw: bytes) -> list[Outcome]:
             relayed.set()
-            return Deferred(code="no-host", detail="nobody answers")
+            return [AWAY] * len(deliveries)
 
     with_relay(pair.hospital, Noticing())
     async with at_work(pair.hospital):
@@ -94,14 +101,14 @@ async def test_a_letter_queued_while_the_worker_sleeps_leaves_at_once(pair: Pair
 
 
 async def test_a_domain_gets_its_share_of_connections(homes: Path, clock: FixedClock) -> None:
-    """Twelve letters for one operator, three connections."""
+    """Thirteen letters for one operator: one to see whether it answers, then three at a time."""
     queue = QueueSettings(per_destination=3, concurrency=20)
     async with a_pair(homes, clock, queue=queue) as pair:
-        slow = SlowRelay()
+        slow = SlowRelay(LATER)
         slow.may_end = InThrees()
         with_relay(pair.hospital, slow)
         ward = await pair.hospital.log_in("ward")
-        for n in range(12):
+        for n in range(13):
             await pair.hospital.submit(ward, a_letter(text=str(n)))
 
         async with asyncio.timeout(PATIENCE):
@@ -142,18 +149,22 @@ async def test_a_worker_that_is_cancelled_lets_go_of_its_claims(pair: Pair) -> N
         await task
 
     now = pair.hospital.clock.now()
-    again = await pair.hospital.database.write(
-        lambda c: deliveries.claim_due(
-            c, now=now, until=now + timedelta(minutes=1), worker="other", limit=9
+    (again,) = await pair.hospital.database.write(
+        lambda c: claims.claim_due(
+            c,
+            now=now,
+            until=now + timedelta(minutes=1),
+            worker="other",
+            share=Share(slots=9, unproven_slots=9),
         )
     )
-    assert [one.attempts for one in again] == [2]
+    assert [one.attempts for one in again.deliveries] == [2]
 
 
 class Broken:
     """A `Relay` with a bug."""
 
-    async def relay(self, delivery: Delivery, raw: bytes) -> Outcome:
+    async def relay(self, deliveries: Sequence[Delivery], raw: bytes) -> list[Outcome]:
         raise ValueError("Mme CANARI")
 
     async def aclose(self) -> None:
@@ -185,13 +196,14 @@ async def test_trouble_with_the_queue_does_not_end_the_worker(
     relayed = asyncio.Event()
     real = type(pair.hospital.services.delivering).claim
 
-    async def claim(self: object, **arguments: object) -> list[Delivery]:
+    async def claim(self: object, **arguments: object) -> list[Parcel]:
         looks.append(1)
         if len(looks) == 1:
             raise error
         relayed.set()
         return await real(self, **arguments)  # type: ignore[arg-type]
 
+    await pair.hospital.submit(await pair.hospital.log_in("ward"), a_letter())
     # The fault is in the middle of a real service; a fake of all of it would prove less.
     monkeypatch.setattr(type(pair.hospital.services.delivering), "claim", claim)
     async with at_work(pair.hospital):
