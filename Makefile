@@ -20,7 +20,7 @@ echo "Found: $$(python3 --version 2>&1 || true). Name another one: make PYTHON=/
 endef
 PYTHON = $(shell $(FIND_PYTHON))
 
-.PHONY: help run test test-interop check bench clean setup fmt lint types docs docs-check lock package
+.PHONY: help run test test-interop check crash bench clean setup fmt lint types docs docs-check lock package
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,10 @@ check: .venv/.locked-dev ## everything that CI checks: format, lint, imports, ty
 	@echo '== types';   $(MAKE) types
 	@echo '== docs';    $(MAKE) docs-check
 	@echo '== tests';   $(MAKE) test
+
+crash: .venv/.locked-dev ## kill an operator while mail flows (N=1000 deaths, E=sqlite|postgresql|both)
+	@$(PY) -m tests.crash --kills $(or $(N),1000) --engine $(or $(E),both) $(if $(SEED),--seed $(SEED)) \
+	  --report $(or $(REPORT),build/crash-report.json)
 
 bench: .venv/.locked-dev ## benchmarks, one JSON object a line (B=store, blobs, smime or accept for one)
 	@$(PY) -m tests.performance $(B)

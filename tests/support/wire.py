@@ -44,7 +44,11 @@ class Wire:
         )
         wire = cls(reader, writer)
         if greet:
-            assert (await wire.reply()).code == 220
+            try:
+                assert (await wire.reply()).code == 220
+            except BaseException:
+                await wire.close()
+                raise
         return wire
 
     async def __aenter__(self) -> Self:
