@@ -22,6 +22,7 @@ from typing import Final
 
 from crypto import smime
 from crypto.certificates import Certificate
+from crypto.compressed_data import decompress
 from crypto.entity import read_entity
 from crypto.errors import (
     CmsSyntaxError,
@@ -34,7 +35,7 @@ from crypto.ports import KeyHolder
 from crypto.trust import Profile, TrustStore
 
 MAX_LAYERS: Final = 4
-_TAKEN_OFF: Final = frozenset({Kind.ENCRYPTED, Kind.SIGNED})
+_TAKEN_OFF: Final = frozenset({Kind.ENCRYPTED, Kind.SIGNED, Kind.COMPRESSED})
 
 
 class Judgement(StrEnum):
@@ -65,7 +66,9 @@ class Layer:
 
     @property
     def algorithm(self) -> str | None:
-        """The cipher or the signature scheme; None if the layer was not opened."""
+        """The cipher, the signature scheme or `zlib`; None if the layer was not opened."""
+        if self.kind is Kind.COMPRESSED:
+            return None if self.error else "zlib"
         if self.decrypted is not None:
             return self.decrypted.content_algorithm
         return None if self.proof is None else self.proof.algorithm.value
@@ -200,6 +203,9 @@ def unwrap(
             layer = _open(content, keys=keys, only_authenticated=only_authenticated)
             layers.append(layer)
             content = None if layer.decrypted is None else layer.decrypted.entity
+        elif kind is Kind.COMPRESSED:
+            layer, content = _inflate(content)
+            layers.append(layer)
         else:
             evidence = content
             layer, content = _verify(
@@ -226,6 +232,14 @@ def _open(entity: bytes, *, keys: KeyHolder, only_authenticated: bool) -> Layer:
     except CryptoError as error:
         return Layer(kind=Kind.ENCRYPTED, error=error)
     return Layer(kind=Kind.ENCRYPTED, decrypted=decrypted)
+
+
+def _inflate(entity: bytes) -> tuple[Layer, bytes | None]:
+    try:
+        content = decompress(read_entity(entity).decoded_body())
+    except CryptoError as error:
+        return Layer(kind=Kind.COMPRESSED, error=error), None
+    return Layer(kind=Kind.COMPRESSED), content
 
 
 def _verify(

@@ -1,11 +1,13 @@
 """Letters in several layers: each is reported, and the weakest decides."""
 
+import zlib
 from collections.abc import Callable
 from itertools import product
 
 import pytest
 
-from crypto import layers, smime, trust
+from crypto import algorithms, der, layers, smime, trust
+from crypto.entity import wrap_base64
 from crypto.enveloped_data import EnvelopeProfile
 from crypto.errors import CmsSyntaxError, NoMatchingKeyError, SignatureError
 from crypto.keys import SoftwareKeyHolder
@@ -194,3 +196,41 @@ def test_without_anchors_nobody_is_trusted_and_the_letter_can_be_read() -> None:
 
     assert found.judgement is Judgement.UNTRUSTED
     assert found.content == ENTITY
+
+
+def compressed(entity: bytes) -> bytes:
+    """Compress as RFC 3274 says; we never do so ourselves."""
+    inside = der.sequence(
+        der.oid(algorithms.DATA),
+        der.encode(der.context(0), der.octet_string(zlib.compress(entity))),
+    )
+    data = der.sequence(der.integer(0), der.sequence(der.oid(algorithms.ZLIB)), inside)
+    cms = der.sequence(der.oid(algorithms.COMPRESSED_DATA), der.encode(der.context(0), data))
+    return (
+        b"Content-Type: application/pkcs7-mime; smime-type=compressed-data\r\n"
+        b"Content-Transfer-Encoding: base64\r\n\r\n" + wrap_base64(cms)
+    )
+
+
+@pytest.mark.parametrize(
+    "steps", [(compressed,), (compressed, signed), (signed, compressed), (closed, compressed)]
+)
+def test_compression_is_a_layer_like_the_others(
+    steps: tuple[Callable[[bytes], bytes], ...],
+) -> None:
+    """RFC 8551, 3.6: inside or outside of a signature."""
+    found = unwrap(wrapped(*steps))
+
+    assert found.content == ENTITY
+    assert found.judgement is (Judgement.VALID if signed in steps else Judgement.NOT_SIGNED)
+    assert "zlib" in [each.algorithm for each in found.layers]
+
+
+def test_a_compression_bomb_is_not_shown() -> None:
+    """It is refused at the limit, not when memory is full."""
+    found = unwrap(compressed(bytes(6_000_000)))
+
+    assert found.judgement is Judgement.INVALID
+    assert found.layers[0].algorithm is None
+    assert isinstance(found.failure, CmsSyntaxError)
+    assert found.failure.reason == "decompressed-too-large"
