@@ -34,6 +34,7 @@ from crypto import der
 from crypto.algorithms import MAX_RSA_BITS, MIN_RSA_BITS
 from crypto.certificates import (
     Certificate,
+    ComparableName,
     comparable_name,
     find_extension,
     parse_certificate,
@@ -138,6 +139,7 @@ class OcspResponse:
 
     Attributes:
         fingerprint: SHA-256 of the octets, lower-case hexadecimal.
+        responder: Name of who signed, or SHA-1 of the key.
         nonce: The one that a request carried, if the responder repeats it.
         is_understood: False if there is a critical extension that we do not know.
     """
@@ -147,6 +149,7 @@ class OcspResponse:
     produced_at: datetime = field(compare=False)
     singles: tuple[SingleResponse, ...] = field(compare=False)
     certificates: tuple[Certificate, ...] = field(compare=False, repr=False)
+    responder: ComparableName | bytes = field(compare=False, repr=False)
     nonce: bytes | None = field(compare=False, repr=False)
     is_understood: bool = field(compare=False)
     basic: asn1_ocsp.BasicOCSPResponse = field(compare=False, repr=False)
@@ -183,14 +186,10 @@ class OcspResponse:
         return None
 
     def _is_named(self, candidate: Certificate) -> bool:
-        responder = self.basic["tbs_response_data"]["responder_id"]
-        if responder.name == "by_key":
-            return bool(
-                responder.chosen.native
-                == sha1(_key_bits(candidate), usedforsecurity=False).digest()
-            )
-        written = x509.Name.from_bytes(responder.chosen.dump())
-        return comparable_name(written) == comparable_name(candidate.parsed.subject)
+        if isinstance(self.responder, bytes):
+            digest = sha1(_key_bits(candidate), usedforsecurity=False).digest()
+            return self.responder == digest
+        return self.responder == comparable_name(candidate.parsed.subject)
 
     def _is_signed_by(self, candidate: Certificate) -> bool:
         try:
@@ -251,10 +250,17 @@ def _read(octets: bytes, basic: asn1_ocsp.BasicOCSPResponse) -> OcspResponse:
         produced_at=data["produced_at"].native,
         singles=tuple(_read_single(each) for each in data["responses"]),
         certificates=tuple(_read_certificates(basic)),
+        responder=_read_responder(data["responder_id"]),
         nonce=nonce,
         is_understood=is_understood,
         basic=basic,
     )
+
+
+def _read_responder(written: asn1_ocsp.ResponderId) -> ComparableName | bytes:
+    if written.name == "by_key":
+        return bytes(written.chosen.native)
+    return comparable_name(x509.Name.from_bytes(written.chosen.untag().dump()))
 
 
 def _read_certificates(basic: asn1_ocsp.BasicOCSPResponse) -> Iterator[Certificate]:
