@@ -9,7 +9,7 @@ import pytest
 from crypto import smime, trust
 from crypto.entity import read_entity, split_signed
 from crypto.issuing import CertificateProfile, Issued
-from crypto.smime import EnvelopeProfile
+from crypto.smime import EnvelopeProfile, RecipientPlan
 from tests.support.pki import HOSPITAL, ISSUED_AT, NOW, the_pki, write_pem
 from tests.unit.crypto.forging import ENTITY
 
@@ -91,6 +91,87 @@ def test_we_open_what_openssl_encrypts(key: str, options: list[str], tmp_path: P
     )  # fmt: skip
 
     assert smime.decrypt_cms(octets, keys=reader.key_holder()).entity == ENTITY
+
+
+def test_openssl_opens_what_is_for_readers_of_different_abilities(tmp_path: Path) -> None:
+    """One message, three ways to its key."""
+    plans = {
+        "modern": issued(CertificateProfile.CONFIDENTIALITY, "p256"),
+        "compatible": issued(CertificateProfile.CONFIDENTIALITY, "rsa2048"),
+        "legacy": issued(CertificateProfile.CONFIDENTIALITY, "rsa2048"),
+    }
+    sealed = smime.encrypt(
+        ENTITY,
+        recipients=[
+            RecipientPlan(certificate=each.certificate, profile=EnvelopeProfile(profile))
+            for profile, each in plans.items()
+        ],
+    )
+    (tmp_path / "m.p7m").write_bytes(read_entity(sealed).decoded_body())
+
+    opened = []
+    for profile, each in plans.items():
+        certificate, private = write_pem(tmp_path, each, profile)
+        command = ["-decrypt", "-binary", "-inform", "DER", "-in", tmp_path / "m.p7m"]
+        opened.append(openssl(*command, "-recip", certificate, "-inkey", private))
+
+    assert opened == [ENTITY] * 3
+
+
+@pytest.mark.parametrize(
+    ("key", "options", "expected"),
+    [
+        ("p521", ["-keyopt", "ecdh_kdf_md:sha512"], "ecdh-sha512kdf"),
+        ("p256", ["-keyopt", "ecdh_kdf_md:sha1"], "ecdh-sha1kdf"),
+        ("p384", ["-keyopt", "ecdh_kdf_md:sha384", "-keyid"], "ecdh-sha384kdf"),
+        ("rsa2048", ["-keyopt", "rsa_padding_mode:oaep"], "rsa-oaep-sha1"),
+        (
+            "rsa2048",
+            ["-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha512"],
+            "rsa-oaep-sha512",
+        ),
+        (
+            "rsa2048",
+            [
+                *("-keyopt", "rsa_padding_mode:oaep"),
+                *("-keyopt", "rsa_oaep_md:sha256", "-keyopt", "rsa_mgf1_md:sha1"),
+            ],
+            "rsa-oaep-sha256-mgf1-sha1",
+        ),
+    ],
+)
+def test_we_open_every_key_management_of_openssl(
+    key: str, options: list[str], expected: str, tmp_path: Path
+) -> None:
+    """Also what we never write; it says what it is."""
+    reader = issued(CertificateProfile.CONFIDENTIALITY, key)
+    certificate, _ = write_pem(tmp_path, reader, "reader")
+    (tmp_path / "content").write_bytes(ENTITY)
+
+    octets = openssl(
+        "-encrypt", "-binary", "-outform", "DER", "-in", tmp_path / "content",
+        "-aes-256-gcm", "-recip", certificate, *options,
+    )  # fmt: skip
+    opened = smime.decrypt_cms(octets, keys=reader.key_holder())
+
+    assert opened.entity == ENTITY
+    assert opened.key_algorithm == expected
+
+
+def test_a_recipient_that_openssl_writes_twice_is_read(tmp_path: Path) -> None:
+    """It does not fold mailboxes that share a certificate."""
+    reader = issued(CertificateProfile.CONFIDENTIALITY, "p256")
+    certificate, _ = write_pem(tmp_path, reader, "reader")
+    (tmp_path / "content").write_bytes(ENTITY)
+
+    octets = openssl(
+        "-encrypt", "-binary", "-outform", "DER", "-in", tmp_path / "content",
+        "-aes-256-gcm", "-recip", certificate, "-recip", certificate,
+    )  # fmt: skip
+    opened = smime.decrypt_cms(octets, keys=reader.key_holder())
+
+    assert opened.entity == ENTITY
+    assert "recipient-repeated" in opened.findings
 
 
 def test_we_verify_what_openssl_signs(tmp_path: Path) -> None:
