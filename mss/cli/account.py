@@ -30,7 +30,7 @@ def account() -> None:
     help="Subject of the software's client certificate, leaf first; no password then.",
 )
 @click.pass_context
-def add(  # noqa: PLR0913 -- one for each option
+def add(
     context: click.Context,
     name: str,
     *,

@@ -11,10 +11,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from crypto.sealing import Sealer
 from directory.address import MailAddress
 from mss.accounts.credentials import Accounts
 from mss.accounts.oidc import IdentityProvider, KeyRing
 from mss.accounts.provider_client import open_provider_client
+from mss.antivirus import build_scanner
 from mss.blobs.opening import open_blob_store
 from mss.cli import home
 from mss.clock import Clock, SystemClock
@@ -27,12 +29,19 @@ from mss.mime.addresses import NamedAddress
 from mss.pipeline.accept import Acceptance
 from mss.pipeline.commit import Committer
 from mss.pipeline.deliver import LATE_CHECK, RENEWAL, Delivering
+from mss.pipeline.hygiene import Hygiene
+from mss.pipeline.inspection import Inspection
 from mss.pipeline.notify import Notifier
 from mss.pipeline.outcome import OutcomeRecorder
 from mss.pipeline.outer_envelope import load_outer_envelopes
+from mss.pipeline.patients import PatientDesk
 from mss.pipeline.protect import Protection
+from mss.pipeline.quarantine import Quarantine
+from mss.pipeline.rates import Rates
 from mss.pipeline.record import Recorder
 from mss.pipeline.route import Router
+from mss.policy.attachments import AttachmentPolicy
+from mss.policy.patients import PatientRules
 from mss.ports import BlobStore, RecipientProbe, Relay
 from mss.services import Services
 from mss.settings import Settings
@@ -156,6 +165,7 @@ async def open_operator(
                 probe=probe,
             ),
             protection=protection,
+            hygiene=_hygiene(desk, blobs, sealer),
             committer=Committer(
                 database=desk.database,
                 blobs=blobs,
@@ -173,6 +183,38 @@ async def open_operator(
             host_name=settings.host_name,
         )
         yield _assemble(desk, acceptance, blobs, relay or smtp_relay)
+
+
+def _hygiene(desk: Desk, blobs: BlobStore, sealer: Sealer) -> Hygiene:
+    settings, database, clock = desk.settings, desk.database, desk.clock
+    return Hygiene(
+        rates=Rates(database=database, clock=clock, limits=settings.limits),
+        patients=PatientDesk(database=database, rules=PatientRules(settings=settings.patients)),
+        inspection=Inspection(
+            scanner=build_scanner(settings.antivirus),
+            policies=(AttachmentPolicy(settings=settings.content),),
+            settings=settings.antivirus,
+        ),
+        quarantine=Quarantine(
+            database=database,
+            blobs=blobs,
+            sealer=sealer,
+            clock=clock,
+            chain=desk.accounts.chain,
+            host_name=settings.host_name,
+            postmaster=_postmaster(settings),
+        ),
+        trust=desk.trust,
+        domains=frozenset(settings.domains),
+        host_name=settings.host_name,
+    )
+
+
+def _postmaster(settings: Settings) -> NamedAddress:
+    return NamedAddress(
+        address=MailAddress.parse(f"postmaster@{settings.domains[0]}"),
+        display_name=settings.operator_name or settings.host_name,
+    )
 
 
 @asynccontextmanager
@@ -241,10 +283,7 @@ def _assemble(desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay
             acceptance=acceptance,
             clock=clock,
             host_name=settings.host_name,
-            postmaster=NamedAddress(
-                address=MailAddress.parse(f"postmaster@{settings.domains[0]}"),
-                display_name=settings.operator_name or settings.host_name,
-            ),
+            postmaster=_postmaster(settings),
         ),
         schedule=Schedule(
             clock=clock,

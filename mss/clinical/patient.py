@@ -4,20 +4,18 @@ The INS (identité nationale de santé) is a matricule, the authority that assig
 traits of the birth record. A matricule is 13 characters, the NIR or NIA, followed by a key of two.
 
 Errors
-    None: texts that are no matricule have no key.
+    None.
 Sources
     Référentiel INS; INSEE rule of the key, Corsica included; IHE ITI TF-3, 4.2.3.1.7.
 """
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from directory.matricule import matricule_key
 from mss.clinical.people import Address, Identifier, Telecom
 from mss.clinical.times import HL7Time
 
-_BODY = re.compile(r"[1-9]\d{4}(?:\d{2}|2[AB])\d{6}", re.ASCII)
-_CORSICA = {"2A": "19", "2B": "18"}
 _MEN = frozenset("137")
 _WOMEN = frozenset("248")
 
@@ -52,14 +50,14 @@ class INS:
     def has_valid_shape(self) -> bool:
         """True for thirteen characters, or thirteen and a key, of the right kind."""
         key = self.matricule[13:]
-        return _BODY.fullmatch(self.body) is not None and (
+        return matricule_key(self.body) is not None and (
             not key or (len(key) == 2 and key.isascii() and key.isdigit())
         )
 
     @property
     def has_valid_key(self) -> bool:
         """True if the key is there and is the one computed from the rest."""
-        key = ins_key(self.body)
+        key = matricule_key(self.body)
         return key is not None and self.matricule[13:] == f"{key:02d}"
 
     @property
@@ -117,18 +115,6 @@ class Patient:
             and traits.birth_date is not None
             and traits.birth_date.is_valid
         )
-
-
-def ins_key(body: str) -> int | None:
-    """Compute the key of thirteen characters: 97 less the number modulo 97.
-
-    Returns:
-        A number from 1 to 97, or `None` if the text is not a NIR or NIA.
-    """
-    if _BODY.fullmatch(body) is None:
-        return None
-    department = body[5:7]
-    return 97 - int(body[:5] + _CORSICA.get(department, department) + body[7:]) % 97
 
 
 def find_ins(identifiers: tuple[Identifier, ...]) -> INS | None:

@@ -33,7 +33,9 @@ from mss.model.audit import AuditEvent, AuditName
 from mss.model.message import SIGNATURE_TYPES, Origin, Participant, PartSummary, Summary
 from mss.model.principal import PeerPrincipal, Principal
 from mss.pipeline.commit import Committer, acceptance_keys
+from mss.pipeline.hygiene import Hygiene
 from mss.pipeline.identify import check_author, check_sender, identify
+from mss.pipeline.inspection import PutAsideError
 from mss.pipeline.protect import Protection, aside
 from mss.pipeline.record import Also, Ready, actor_of
 from mss.pipeline.route import Router
@@ -56,6 +58,7 @@ class Acceptance:
 
     router: Router
     protection: Protection
+    hygiene: Hygiene
     committer: Committer
     clock: Clock
     limits: LimitSettings
@@ -64,9 +67,13 @@ class Acceptance:
     async def check_sender(self, principal: Principal, sender: MailAddress | None) -> None:
         """Let pass an envelope sender at MAIL, or raise the objection."""
         check_sender(principal, sender)
+        await self.hygiene.check_sender(principal, actor=actor_of(principal))
 
     async def route(self, principal: Principal, recipient: MailAddress) -> Route:
         """Decide at RCPT where a recipient's mail goes."""
+        objection = self.hygiene.recipient_objection(recipient)
+        if objection is not None:
+            return RefusedRoute(address=recipient, error=objection)
         return await self.router.route(principal, recipient)
 
     async def accept(self, submission: Submission, *, also: Also | None = None) -> Accepted:
@@ -81,6 +88,11 @@ class Acceptance:
         """
         try:
             return await self._accept(submission, also)
+        except PutAsideError as verdict:
+            keys = await aside(len(submission.raw), acceptance_keys, submission)
+            return await self.hygiene.quarantine.put(
+                submission, verdict, keys=keys, way_in=self.accept
+            )
         except MSSError as error:
             await self._note_refusal(submission, error)
             raise
@@ -103,9 +115,14 @@ class Acceptance:
         repeat = await self.committer.find_repeat(keys)
         if repeat is not None:
             return repeat
+        actor = actor_of(submission.principal)
+        await self.hygiene.check(submission, message, actor=actor)
         routes = reachable(submission.routes or await self._ask_routes(submission))
         ready = await self._prepare(submission, message, keys, routes)
-        return await self.committer.commit(ready, also=also)
+        more = self.hygiene.remembering(submission, message, ready.internet_message_id, also)
+        accepted = await self.committer.commit(ready, also=more)
+        self.hygiene.rates.accepted(actor, recipients=len(routes))
+        return accepted
 
     async def note_peer_refusal(
         self, error: MSSError, *, subject: str, host: str, left_out: int = 0
@@ -167,9 +184,7 @@ class Acceptance:
         recipients = submission.envelope.recipients
         if len(recipients) > self.limits.recipients:
             raise TooManyRecipientsError(limit=self.limits.recipients)
-        return tuple(
-            [await self.router.route(submission.principal, one.address) for one in recipients]
-        )
+        return tuple([await self.route(submission.principal, one.address) for one in recipients])
 
     async def _prepare(
         self,
@@ -185,12 +200,17 @@ class Acceptance:
             now = self.clock.now()
             raw = completed(raw, message, internet_message_id, at=now)
             message = replace(message, date=message.date or now)
+        if submission.origin is Origin.SUBMISSION:
+            raw, message = await self.hygiene.described(raw, message)
         opened = await self.protection.open(raw, submission.principal)
         kept = message
         if submission.origin is Origin.PEER:
             kept = await aside(len(opened.kept), parse_message, opened.kept, self.mime_limits)
             check_author(submission.principal, sender=submission.envelope.sender, message=kept)
             internet_message_id = kept.internet_message_id or internet_message_id
+        summary = summarise(kept, internet_message_id)
+        facts = await self.hygiene.inspect(submission, kept, summary, opened.security)
+        opened = replace(opened, security=facts)
         relayed = [one for one in routes if isinstance(one, RelayRoute)]
         leaving = await self.protection.protect(raw, relayed) if relayed else {}
         is_kept = submission.origin is not Origin.SYSTEM or len(relayed) < len(routes)
@@ -201,7 +221,7 @@ class Acceptance:
             kept=opened.kept if is_kept else next(iter(leaving.values())),
             leaving=leaving,
             internet_message_id=internet_message_id,
-            summary=summarise(kept, internet_message_id),
+            summary=summary,
             security=await self.protection.bind(
                 opened, kept, [one.address for one in submission.envelope.recipients]
             ),

@@ -5,13 +5,11 @@ The rules are in `mss/policy/identity.py`; this step asks them about the envelop
 """
 
 from directory.address import MailAddress
-from mss.errors import MessageRefusedError, SenderNotAllowedError
+from mss.errors import SenderNotAllowedError
 from mss.mime.parse import ParsedMessage
 from mss.model.principal import AccountPrincipal, Principal
 from mss.pipeline.submission import Submission
 from mss.policy.identity import author_objection, sender_objection
-
-HOPS = 50  # a message that passed more hosts is in a loop (RFC 5321, 6.3)
 
 
 def identify(submission: Submission, message: ParsedMessage) -> None:
@@ -20,13 +18,10 @@ def identify(submission: Submission, message: ParsedMessage) -> None:
     Raises:
         SenderNotAllowedError: A user writes as a mailbox that is not theirs.
         PeerNotTrustedError: A peer writes for a domain that is not its own.
-        MessageRefusedError: The message goes round in circles.
     """
     principal, sender = submission.principal, submission.envelope.sender
     check_sender(principal, sender)
     check_author(principal, sender=sender, message=message)
-    if message.received_count > HOPS:
-        raise MessageRefusedError(reason="mail-loop")
 
 
 def check_sender(principal: Principal, sender: MailAddress | None) -> None:

@@ -47,6 +47,7 @@ class Submission:
             `None` when the door has not asked yet.
         received_by: Text of the `Received` field's `with` and `id` clauses is made from this:
             the protocol name (`ESMTPSA`, `ESMTPS`, `HTTPS`).
+        is_released: True if an administrator let it out of the quarantine: nobody looks again.
     """
 
     envelope: Envelope
@@ -55,6 +56,7 @@ class Submission:
     origin: Origin
     routes: tuple[Route, ...] | None = None
     received_with: str = "ESMTPS"
+    is_released: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

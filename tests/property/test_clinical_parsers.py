@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from directory.matricule import matricule_key
 from mss.clinical.cda import (
     CdaHeader,
     CdaSyntaxError,
@@ -24,7 +25,7 @@ from mss.clinical.check import check_archive, check_cda
 from mss.clinical.letter import cover
 from mss.clinical.metadata import Metadata, MetadataSyntaxError, build_metadata, parse_metadata
 from mss.clinical.narrative import Anchor, ItemList, Paragraph, Section, Table
-from mss.clinical.patient import INS, INSAuthority, ins_key
+from mss.clinical.patient import INS, INSAuthority
 from mss.clinical.people import parse_cx, same_field
 from mss.clinical.sample import Letter, discharge_letter
 from mss.clinical.times import HL7Time
@@ -189,9 +190,9 @@ def test_any_text_can_be_looked_at_as_a_field(text: str) -> None:
 def test_the_key_catches_any_single_wrong_digit(number: int) -> None:
     """97 is prime and above every digit: no substitution keeps the key."""
     body = str(number)
-    key = ins_key(body)
+    key = matricule_key(body)
     assert key is not None
     changed = body[:-1] + str((int(body[-1]) + 1) % 10)
 
     assert 1 <= key <= 97
-    assert ins_key(changed) != key
+    assert matricule_key(changed) != key

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from directory.matricule import matricule_key
 from mss.clinical.patient import (
     INS,
     INSAuthority,
@@ -9,7 +10,6 @@ from mss.clinical.patient import (
     Traits,
     contradicting_traits,
     find_ins,
-    ins_key,
     missing_traits,
 )
 from mss.clinical.people import Identifier
@@ -39,7 +39,7 @@ TEST_INS = Identifier("1.2.250.1.213.1.4.10", "279035121518989")
 )
 def test_the_key_of_a_matricule(body: str, key: int) -> None:
     """Reference vectors, Corsica among them."""
-    assert ins_key(body) == key
+    assert matricule_key(body) == key
     assert INS(f"{body}{key:02d}", INSAuthority.NIR).has_valid_key
     assert not INS(f"{body}{key % 97 + 1:02d}", INSAuthority.NIR).has_valid_key
 
@@ -50,7 +50,7 @@ def test_the_key_of_a_matricule(body: str, key: int) -> None:
 )
 def test_what_is_no_matricule_has_no_key(body: str) -> None:
     """Other letters than those of Corsica, other lengths, other digits."""
-    assert ins_key(body) is None
+    assert matricule_key(body) is None
 
 
 @pytest.mark.parametrize(
