@@ -60,6 +60,7 @@ STATUS_OF_ERROR: Final[Mapping[type[MSSError], int]] = {
     errors.MethodNotAllowedError: 405,
     errors.NotAcceptableError: 406,
     errors.RequestTimeoutError: 408,
+    mss.NotAdministratorError: 403,
     mss.ConflictError: 409,
     errors.CursorExpiredError: 410,
     mss.MessageTooLargeError: 413,
@@ -93,6 +94,7 @@ STATUS_OF_ERROR: Final[Mapping[type[MSSError], int]] = {
     mss.StoreFullError: 503,
     mss.StoreUnavailableError: 503,
     mss.TrustListMissingError: 503,
+    mss.TrustListUnreachableError: 503,
     mss.MailboxFullError: 507,
 }
 STATUSES: Final = {error.code: status for error, status in STATUS_OF_ERROR.items()}

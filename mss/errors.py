@@ -179,6 +179,25 @@ class PeerNotTrustedError(MSSError):
 
 
 @dataclass(eq=False)
+class TrustListUnreachableError(MSSError):
+    """The trust list could not be fetched; the one in force stays.
+
+    Attributes:
+        reason: `timeout`, `too-large`, `redirect`, `status-404`, `untrusted-server`…
+    """
+
+    code: ClassVar[str] = "trust-list-unreachable"
+    retryable: ClassVar[bool] = True
+    public_text: ClassVar[str] = "The trust list cannot be fetched; the one in force stays."
+    public_text_fr: ClassVar[str] = (
+        "La liste blanche est inaccessible ; celle en vigueur reste en place."
+    )
+    next_step: ClassVar[str] = "Check `trust.list_url`, the network, and `trust.list_ca`."
+
+    reason: str
+
+
+@dataclass(eq=False)
 class PeerExpiredError(PeerNotTrustedError):
     """The peer's certificate is no longer valid, or not yet."""
 
@@ -345,6 +364,17 @@ class NotAuthenticatedError(MSSError):
     public_text: ClassVar[str] = "The credentials are missing or not valid."
     public_text_fr: ClassVar[str] = "Les identifiants sont absents ou non valides."
     next_step: ClassVar[str] = "Log in again, or ask the administrator for a new token."
+
+
+@dataclass(eq=False)
+class NotAdministratorError(MSSError):
+    """The account is known and may not administer this operator."""
+
+    code: ClassVar[str] = "not-administrator"
+    retryable: ClassVar[bool] = False
+    public_text: ClassVar[str] = "This account may not administer the server."
+    public_text_fr: ClassVar[str] = "Ce compte ne peut pas administrer le serveur."
+    next_step: ClassVar[str] = "Name the account in the setting administration.accounts."
 
 
 @dataclass(eq=False)

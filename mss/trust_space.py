@@ -179,7 +179,7 @@ class TrustSpace:
 
     async def status(self) -> TrustListStatus | None:
         """Tell what list is in force and how sure that is; `None` when there is none."""
-        kept = await self.database.survey(trust_lists.find_current)
+        kept = await self.database.read(trust_lists.describe_current)
         if kept is None:
             return None
         age = self.clock.now() - kept.loaded_at
@@ -199,13 +199,16 @@ class TrustSpace:
         now = self.clock.now()
         await self.database.write(lambda c: trust_lists.confirm_current(c, at=now))
 
-    async def load(self, xml: bytes, *, source: str, is_forced: bool = False) -> TrustList:
+    async def load(
+        self, xml: bytes, *, source: str, is_forced: bool = False, actor: str = "administrator"
+    ) -> TrustList:
         """Judge a signed list and put it in force.
 
         Args:
             xml: The document as published, signature included.
             source: Where it came from, for the journal.
             is_forced: Put it in force although it is older or much shorter than the present one.
+            actor: Who wants it, for the journal.
 
         Raises:
             TrustListRefusedError: Its signature, signer or succession does not hold.
@@ -215,9 +218,8 @@ class TrustSpace:
         try:
             fresh = await asyncio.to_thread(self._judge_list, xml, is_forced=is_forced)
         except TrustListRefusedError as error:
-            await self.note(
-                AuditName.TRUST_LIST_REFUSED, reason=error.reason, source=source, sha256=digest
-            )
+            name = AuditName.TRUST_LIST_REFUSED
+            await self.note(name, actor=actor, reason=error.reason, source=source, sha256=digest)
             raise
         kept = trust_lists.KeptTrustList(
             sha256=digest,
@@ -229,7 +231,7 @@ class TrustSpace:
         )
         event = AuditEvent(
             name=AuditName.TRUST_LIST_LOADED,
-            actor="administrator",
+            actor=actor,
             facts=(
                 ("sha256", kept.sha256),
                 ("entries", str(kept.entries)),
@@ -329,9 +331,9 @@ class TrustSpace:
             raise TrustListMissingError
         return self._list
 
-    async def note(self, name: AuditName, **facts: str) -> None:
+    async def note(self, name: AuditName, *, actor: str, **facts: str) -> None:
         """Write into the journal what happened to the list or to the certificates."""
-        event = AuditEvent(name=name, actor="administrator", facts=tuple(facts.items()))
+        event = AuditEvent(name=name, actor=actor, facts=tuple(facts.items()))
         now = self.clock.now()
         await self.database.write(lambda c: audit.append(c, event, chain=self.chain, at=now))
 

@@ -24,4 +24,8 @@ async def ready(services: ServicesDep, response: Response) -> ReadyOut:
     is_ready = all(state == "ok" for state in components.values())
     if not is_ready:
         response.status_code = 503
-    return ReadyOut(status="ready" if is_ready else "not-ready", components=components)
+    return ReadyOut(
+        status="ready" if is_ready else "not-ready",
+        components=components,
+        warnings=await services.health.alerts(),
+    )

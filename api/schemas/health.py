@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from api.schemas.wire import View
 
 
@@ -16,3 +18,7 @@ class ReadyOut(View):
 
     status: Literal["ready", "not-ready"]
     components: dict[str, str]
+    warnings: dict[str, str] = Field(
+        default_factory=dict,
+        description="Mail flows, but somebody should look: a trust list that is old, for instance.",
+    )

@@ -23,6 +23,7 @@ from mss.clock import Clock, SystemClock
 from mss.mailboxes.drafting import Drafting
 from mss.mailboxes.lifecycle import Mailboxes
 from mss.mailboxes.lookup import DirectoryLookup
+from mss.mailboxes.queue import QueueDesk
 from mss.mailboxes.reading import Reading
 from mss.mailboxes.tracking import TrackingDesk
 from mss.mime.addresses import NamedAddress
@@ -46,23 +47,35 @@ from mss.ports import BlobStore, RecipientProbe, Relay
 from mss.services import Services
 from mss.settings import Settings
 from mss.smtp.client import HostFinder, build_relay
+from mss.smtp.contexts import RelayTls
 from mss.store import migrate
 from mss.store.engine import Database, open_database
 from mss.telemetry.health import Health
 from mss.trust_space import TrustSpace, load_trust_store
 from mss.worker.jobs import Jobs
+from mss.worker.list_fetch import build_fetcher
+from mss.worker.list_poll import ListPoll
 from mss.worker.loop import Worker
+from mss.worker.revocation import RevocationNews
 from mss.worker.schedule import Job, Schedule
+from mss.worker.watch import Renewable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
-    """Everything of one operator that runs."""
+    """Everything of one operator that runs.
+
+    Attributes:
+        news: What keeps revocation known; each process follows it.
+        renewables: What shows certificates, and takes up renewed ones.
+    """
 
     services: Services
     worker: Worker
     database: Database
     blobs: BlobStore
+    news: RevocationNews
+    renewables: tuple[Renewable, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +88,7 @@ class Desk:
     accounts: Accounts
     mailboxes: Mailboxes
     trust: TrustSpace
+    poll: ListPoll
 
 
 @asynccontextmanager
@@ -108,6 +122,13 @@ async def open_desk(
                 quota_octets=settings.limits.mailbox_octets,
             ),
             trust=trust,
+            poll=ListPoll(
+                trust=trust,
+                database=database,
+                clock=clock,
+                settings=settings.trust,
+                fetcher=build_fetcher(settings),
+            ),
         )
     finally:
         await database.aclose()
@@ -142,7 +163,8 @@ async def open_operator(
             blobs = await stack.enter_async_context(
                 open_blob_store(settings, clock=desk.clock, sealer=sealer)
             )
-        smtp_relay = build_relay(settings, trust=desk.trust)
+        relay_tls = RelayTls(settings)
+        smtp_relay = build_relay(settings, trust=desk.trust, tls=relay_tls)
         if hosts is not None:
             smtp_relay = replace(smtp_relay, hosts=hosts)
         stack.push_async_callback(smtp_relay.aclose)
@@ -182,7 +204,8 @@ async def open_operator(
             limits=settings.limits,
             host_name=settings.host_name,
         )
-        yield _assemble(desk, acceptance, blobs, relay or smtp_relay)
+        assembled = _assemble(desk, acceptance, blobs, relay or smtp_relay)
+        yield replace(assembled, renewables=(relay_tls,))
 
 
 def _hygiene(desk: Desk, blobs: BlobStore, sealer: Sealer) -> Hygiene:
@@ -236,6 +259,14 @@ async def _with_provider(desk: Desk) -> AsyncIterator[Accounts]:
         yield replace(desk.accounts, provider=provider, session=session)
 
 
+def queue_desk(desk: Desk) -> QueueDesk:
+    """Build the administrator's desk for the queue."""
+    recorder = OutcomeRecorder(
+        clock=desk.clock, settings=desk.settings.queue, chain=desk.accounts.chain
+    )
+    return QueueDesk(database=desk.database, clock=desk.clock, recorder=recorder)
+
+
 def _assemble(desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay) -> Operator:
     settings, database, clock = desk.settings, desk.database, desk.clock
     chain = desk.accounts.chain
@@ -260,9 +291,11 @@ def _assemble(desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay
             checks={
                 "database": lambda: _check_database(database),
                 "trust-list": lambda: _check_trust(desk.trust),
-            }
+            },
+            warnings={"trust-list": lambda: _check_age(desk.trust)},
         ),
         mailboxes=desk.mailboxes,
+        queue=queue_desk(desk),
         reading=Reading(
             database=database,
             blobs=blobs,
@@ -275,6 +308,7 @@ def _assemble(desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay
         tracking=TrackingDesk(database=database),
         trust=desk.trust,
     )
+    news = RevocationNews(trust=desk.trust, settings=settings)
     worker = Worker(
         delivering=delivering,
         notifier=Notifier(
@@ -293,7 +327,8 @@ def _assemble(desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay
                 *Jobs(
                     database=database,
                     blobs=blobs,
-                    trust=desk.trust,
+                    poll=desk.poll,
+                    news=news,
                     clock=clock,
                     settings=settings,
                 ).table(),
@@ -303,12 +338,26 @@ def _assemble(desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay
         clock=clock,
         awake=acceptance.committer.awake,
     )
-    return Operator(services=services, worker=worker, database=database, blobs=blobs)
+    return Operator(
+        services=services,
+        worker=worker,
+        database=database,
+        blobs=blobs,
+        news=news,
+        renewables=(),
+    )
 
 
 async def _check_database(database: Database) -> str:
     missing = await database.read(migrate.missing_revision)
     return "ok" if missing is None else f"schema is not current: run `mss db upgrade` ({missing})"
+
+
+async def _check_age(trust: TrustSpace) -> str:
+    status = await trust.status()
+    if status is None or not status.is_stale:
+        return "ok"
+    return f"the trust list was not confirmed for {status.age / timedelta(hours=1):.0f} hours"
 
 
 async def _check_trust(trust: TrustSpace) -> str:

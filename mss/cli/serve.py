@@ -5,8 +5,9 @@ Order of stopping: doors first (messages under way are answered), then the worke
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -14,6 +15,8 @@ import uvicorn
 
 from api.app import create_admin_app, create_app
 from api.http_protocol import BoundedProtocol
+from crypto import tls
+from crypto.errors import CryptoError
 from mss.cli.compose import Operator, open_operator
 from mss.cli.root import answer, root, settings_of, tell
 from mss.errors import SettingsError
@@ -21,6 +24,7 @@ from mss.settings import Settings
 from mss.smtp.server import open_smtp_doors, split_address
 from mss.store import migrate
 from mss.telemetry.logging import configure_logging
+from mss.worker.watch import Renewable, Watch
 
 PARTS = ("mx", "submission", "api", "worker")
 RESERVED = ("imap",)
@@ -31,7 +35,10 @@ HTTP_LINGER = 1.0  # seconds that an idle HTTP client has to say goodbye when th
 @click.option("--only", default="", help=f"Parts to run, of {','.join(PARTS)} [default: all].")
 @click.pass_context
 def serve(context: click.Context, only: str) -> None:
-    """Run doors and workers; prints `ready` when mail can come in. SIGTERM drains and stops."""
+    """Run doors and workers; prints `ready` when mail can come in.
+
+    SIGTERM drains and stops. SIGHUP takes up renewed certificates, anchors and lists.
+    """
     parts = _parts(only)
     configure_logging()
     try:
@@ -51,7 +58,7 @@ async def _serve(settings: Settings, parts: frozenset[str], context: click.Conte
         missing = await operator.database.read(migrate.missing_revision)
         if missing is not None:
             raise SettingsError(reason=f"schema is not current ({missing}): run `mss db upgrade`")
-        async with running(operator, parts) as ports:
+        async with running(operator, parts, on_watch=_reload_on_hangup) as ports:
             answer(
                 context,
                 {"state": "ready", "ports": ports},
@@ -62,8 +69,20 @@ async def _serve(settings: Settings, parts: frozenset[str], context: click.Conte
 
 
 @asynccontextmanager
-async def running(operator: Operator, parts: frozenset[str]) -> AsyncIterator[dict[str, int]]:
-    """Run parts of an operator while the block lasts; gives the ports that are bound."""
+async def running(
+    operator: Operator,
+    parts: frozenset[str],
+    *,
+    on_watch: Callable[[Watch], None] | None = None,
+) -> AsyncIterator[dict[str, int]]:
+    """Run parts of an operator while the block lasts; gives the ports that are bound.
+
+    Args:
+        operator: Whose.
+        parts: Of `PARTS`.
+        on_watch: Told of the watch over certificates and lists, which can be woken.
+    """
+    renewables = list(operator.renewables)
     async with AsyncExitStack() as stack:
         if "worker" in parts:
             await stack.enter_async_context(_working(operator))
@@ -74,9 +93,35 @@ async def running(operator: Operator, parts: frozenset[str]) -> AsyncIterator[di
                 open_smtp_doors(operator.services, only=frozenset(doors))
             )
             ports |= opened.ports
+            renewables.append(opened.tls)
         if "api" in parts:
-            ports |= await stack.enter_async_context(_api(operator))
+            ports |= await stack.enter_async_context(_api(operator, renewables))
+        watch = Watch(
+            trust=operator.services.trust,
+            news=operator.news,
+            settings=operator.services.settings,
+            renewables=renewables,
+        )
+        if on_watch is not None:
+            on_watch(watch)
+        await stack.enter_async_context(_watching(watch))
         yield ports
+
+
+def _reload_on_hangup(watch: Watch) -> None:
+    """Look at certificates and lists at once when the process gets SIGHUP."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, watch.wake)
+
+
+@asynccontextmanager
+async def _watching(watch: Watch) -> AsyncIterator[None]:
+    task = asyncio.get_running_loop().create_task(watch.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 @asynccontextmanager
@@ -90,7 +135,7 @@ async def _working(operator: Operator) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _api(operator: Operator) -> AsyncIterator[dict[str, int]]:
+async def _api(operator: Operator, renewables: list[Renewable]) -> AsyncIterator[dict[str, int]]:
     """Serve the REST API over TLS, and the administration pages on their own listener."""
     settings = operator.services.settings
     ports: dict[str, int] = {}
@@ -107,6 +152,7 @@ async def _api(operator: Operator) -> AsyncIterator[dict[str, int]]:
                 key=key,
             )
             ports["api"] = await stack.enter_async_context(_http(config))
+            renewables.append(_ApiTls(settings, config))
         if settings.listen.admin:
             config = _config(
                 create_admin_app(operator.services),
@@ -142,6 +188,26 @@ def _config(
         server_header=False,
         timeout_graceful_shutdown=20,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _ApiTls:
+    """The certificate of the REST door, renewed in the context that its listener holds."""
+
+    settings: Settings
+    config: uvicorn.Config
+
+    def reload(self) -> None:
+        """Read the files again; raises `SettingsError` and keeps what was in force."""
+        settings = self.settings
+        certificate = settings.path(settings.tls.certificate)
+        key = settings.path(settings.tls.key)
+        try:
+            tls.server_context(certificate, key)  # a pair that does not fit must not be half taken
+        except (OSError, CryptoError) as error:
+            raise SettingsError(reason=f"{certificate}: {error}") from error
+        if self.config.ssl is not None:
+            self.config.ssl.load_cert_chain(certificate, key)
 
 
 class _QuietServer(uvicorn.Server):

@@ -23,7 +23,6 @@ from directory.address import MailAddress
 from mss.errors import DomainNotTrustedError, MSSError
 from mss.model.delivery import Deferred, Delivery, Outcome, Refused
 from mss.settings import RelaySettings, Settings
-from mss.smtp.contexts import RelayTls
 from mss.smtp.errand import Errand, refusal
 from mss.smtp.errors import MailDataError
 from mss.smtp.hosts import Host, Hosts, NoHostError, parse_host
@@ -235,7 +234,9 @@ def _unfit(session: OutgoingSession, raw: bytes) -> Refused | None:
     return None
 
 
-def build_relay(settings: Settings, *, trust: ServerJudge) -> SmtpRelay:
+def build_relay(
+    settings: Settings, *, trust: ServerJudge, tls: Callable[[], ssl.SSLContext]
+) -> SmtpRelay:
     """Build the relay of an operator from its settings.
 
     Raises:
@@ -249,8 +250,9 @@ def build_relay(settings: Settings, *, trust: ServerJudge) -> SmtpRelay:
         hosts=Hosts(
             overrides={domain.lower(): host for domain, host in settings.relay.hosts.items()},
             port=settings.relay.port,
+            allows_private=settings.relay.private_hosts,
         ),
-        tls=RelayTls(settings),
+        tls=tls,
         host_name=settings.host_name,
         probe_seconds=settings.directory.ask_peer_seconds,
     )

@@ -35,6 +35,22 @@ def find_current(connection: Connection) -> KeptTrustList | None:
     )
 
 
+def describe_current(connection: Connection) -> KeptTrustList | None:
+    """Find the list in force without its octets, which are many."""
+    columns = [one for one in trust_list.c if one is not trust_list.c.xml]
+    row = connection.execute(select(*columns).where(trust_list.c.is_current)).one_or_none()
+    if row is None:
+        return None
+    return KeptTrustList(
+        sha256=row.sha256,
+        generated_at=row.generated_at,
+        loaded_at=row.loaded_at,
+        source=row.source,
+        entries=row.entries,
+        xml=b"",
+    )
+
+
 def current_digest(connection: Connection) -> str | None:
     """Tell which list is in force, cheaply."""
     return connection.execute(select(trust_list.c.sha256).where(trust_list.c.is_current)).scalar()

@@ -5,7 +5,7 @@ write, a trust list is in force. Not ready is no fault of a client: doors answer
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mss.errors import MSSError
 
@@ -14,9 +14,15 @@ Check = Callable[[], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """Asks each component; a check answers `ok` or a sentence."""
+    """Asks each component; a check answers `ok` or a sentence.
+
+    Attributes:
+        checks: Without one of these no message can be taken.
+        warnings: Mail still flows, but somebody should look.
+    """
 
     checks: Mapping[str, Check]
+    warnings: Mapping[str, Check] = field(default_factory=dict)
 
     def is_live(self) -> bool:
         """Tell that the event loop turns: whoever gets this answer has proof."""
@@ -25,6 +31,11 @@ class Health:
     async def readiness(self) -> dict[str, str]:
         """Ask every component."""
         return {name: await _answer(check) for name, check in self.checks.items()}
+
+    async def alerts(self) -> dict[str, str]:
+        """Ask what an administrator should look at; names only what is not well."""
+        found = {name: await _answer(check) for name, check in self.warnings.items()}
+        return {name: state for name, state in found.items() if state != "ok"}
 
 
 async def _answer(check: Check) -> str:

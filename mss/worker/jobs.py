@@ -1,4 +1,7 @@
-"""The periodic jobs: what each does, and how often."""
+"""The periodic jobs of an operator: what each does, and how often.
+
+What every process must do for itself, whether it has a worker or not, is in `mss/worker/watch.py`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +12,9 @@ from mss.blobs.sweep import sweep
 from mss.clock import Clock
 from mss.ports import BlobStore
 from mss.settings import Settings
-from mss.store import messages
+from mss.store import destinations, messages, retention
 from mss.store.engine import Database
-from mss.trust_space import TrustSpace
+from mss.worker.list_poll import ListPoll
 from mss.worker.revocation import RevocationNews
 from mss.worker.schedule import Job
 
@@ -26,19 +29,19 @@ class Jobs:
 
     database: Database
     blobs: BlobStore
-    trust: TrustSpace
+    poll: ListPoll
+    news: RevocationNews
     clock: Clock
     settings: Settings
 
     def table(self) -> tuple[Job, ...]:
         """List every job."""
-        news = RevocationNews(trust=self.trust, settings=self.settings)
         return (
-            Job(name="trust-list", every=timedelta(seconds=30), run=self.trust.refresh),
-            Job(name="anchors", every=timedelta(minutes=5), run=news.reload),
-            Job(name="revocation", every=timedelta(minutes=1), run=news.turn),
-            Job(name="evidence", every=timedelta(hours=6), run=news.forget),
+            Job(name="trust-list-poll", every=self.poll.every, run=self.poll.run),
+            Job(name="revocation", every=timedelta(minutes=1), run=self.news.turn),
+            Job(name="evidence", every=timedelta(hours=6), run=self.news.forget),
             Job(name="forget", every=timedelta(hours=1), run=self._forget),
+            Job(name="forget-settled", every=timedelta(hours=6), run=self._forget_settled),
             Job(name="release", every=timedelta(minutes=10), run=self._release),
             Job(name="sweep", every=timedelta(hours=6), run=self._sweep),
         )
@@ -51,6 +54,15 @@ class Jobs:
         await self.database.write(
             lambda c: messages.forget_old(c, duplicates=duplicates, idempotent=idempotent)
         )
+        await self.database.write(lambda c: destinations.forget_unused(c, before=duplicates))
+
+    async def _forget_settled(self) -> None:
+        """Forget letters that were settled longer ago than any sender may ask about."""
+        before = self.clock.now() - timedelta(seconds=self.settings.retention.tracking)
+        while await self.database.write(
+            lambda c: retention.forget_settled(c, before=before, limit=RELEASE_BATCH)
+        ):
+            pass
 
     async def _release(self) -> None:
         """Remove the bodies of letters that were carried, or deleted from every mailbox."""

@@ -418,6 +418,7 @@ class FakeHealth:
     """Says what it is told."""
 
     components: dict[str, str] = field(default_factory=lambda: {"database": "ok", "queue": "ok"})
+    warnings: dict[str, str] = field(default_factory=dict)
     alive: bool = True
 
     def is_live(self) -> bool:
@@ -425,6 +426,9 @@ class FakeHealth:
 
     async def readiness(self) -> dict[str, str]:
         return self.components
+
+    async def alerts(self) -> dict[str, str]:
+        return self.warnings
 
 
 @dataclass(slots=True)

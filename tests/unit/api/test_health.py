@@ -11,7 +11,22 @@ async def test_a_ready_server_says_so(stranger: httpx.AsyncClient) -> None:
     answer = await stranger.get("/health/ready")
 
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ready", "components": {"database": "ok", "queue": "ok"}}
+    assert answer.json() == {
+        "status": "ready",
+        "components": {"database": "ok", "queue": "ok"},
+        "warnings": {},
+    }
+
+
+async def test_a_server_with_an_old_trust_list_is_ready_and_says_so(
+    stranger: httpx.AsyncClient, services: FakeServices
+) -> None:
+    """Mail must go on; somebody must look."""
+    services.health.warnings["trust-list"] = "not confirmed for 30 hours"
+    answer = await stranger.get("/health/ready")
+
+    assert answer.status_code == 200
+    assert answer.json()["warnings"] == {"trust-list": "not confirmed for 30 hours"}
 
 
 async def test_a_server_that_is_not_ready_names_what_is_missing(

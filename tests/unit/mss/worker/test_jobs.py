@@ -1,22 +1,17 @@
-from pathlib import Path
-
 import pytest
 
-from mss.errors import PeerNotTrustedError
 from mss.model.delivery import DeliveryState
 from mss.model.principal import AccountPrincipal
-from mss.store import trust_lists
 from mss.worker.jobs import Jobs
+from mss.worker.list_fetch import build_fetcher
+from mss.worker.list_poll import ListPoll
+from mss.worker.revocation import RevocationNews
 from tests.support.factories import (
-    HOSPITAL_DOMAIN,
     LAB,
-    PRACTICES,
     WARD,
     Pair,
     a_letter,
-    a_signed_trust_list,
 )
-from tests.support.pki import NOW, Pki
 
 
 async def run(jobs: Jobs, name: str) -> None:
@@ -31,7 +26,14 @@ def jobs(pair: Pair) -> Jobs:
     return Jobs(
         database=hospital.database,
         blobs=hospital.blobs,
-        trust=hospital.services.trust,
+        poll=ListPoll(
+            trust=hospital.services.trust,
+            database=hospital.database,
+            clock=hospital.clock,
+            settings=hospital.services.settings.trust,
+            fetcher=build_fetcher(hospital.services.settings),
+        ),
+        news=RevocationNews(trust=hospital.services.trust, settings=hospital.services.settings),
         clock=hospital.clock,
         settings=hospital.services.settings,
     )
@@ -91,49 +93,3 @@ async def test_repeats_are_forgotten_after_their_time(
 
     assert again.message_id == first.message_id
     assert later.message_id != first.message_id
-
-
-async def test_a_list_loaded_by_another_process_is_taken_up(
-    pair: Pair, pki: Pki, jobs: Jobs
-) -> None:
-    """`mss trust load` reaches the running server."""
-    trust = pair.hospital.services.trust
-    domain = "nouveau.mssante.fr"
-    listed = a_signed_trust_list(pki.authority, {domain: PRACTICES.subject}, at=NOW)
-    kept = trust_lists.KeptTrustList(
-        sha256="f" * 64, generated_at=NOW, loaded_at=NOW, source="x", entries=1, xml=listed
-    )
-    await pair.hospital.database.write(lambda c: trust_lists.put_in_force(c, kept))
-    assert not trust.is_trusted_domain(domain)
-
-    await run(jobs, "trust-list")
-
-    assert trust.is_trusted_domain(domain)
-    assert not trust.is_trusted_domain(HOSPITAL_DOMAIN)
-
-
-async def test_renewed_revocation_lists_are_taken_up(
-    pair: Pair, homes: Path, pki: Pki, jobs: Jobs
-) -> None:
-    """A certificate that was revoked an hour ago is refused without a restart."""
-    trust, server = pair.hospital.services.trust, pki.hospital_server
-
-    def judge() -> None:
-        trust.judge_server(
-            server.certificate,
-            intermediates=server.chain,
-            domain=HOSPITAL_DOMAIN,
-            host="mail.ch-demo.mssante.fr",
-        )
-
-    judge()
-    issuer = pki.authority.issuing.with_revoked(server.certificate, at=NOW)
-    renewed = homes / HOSPITAL_DOMAIN / "trust" / "crls" / "renewed.crl"
-    renewed.write_bytes(issuer.crl(NOW, number=2))
-    judge()
-
-    await run(jobs, "anchors")
-
-    with pytest.raises(PeerNotTrustedError) as refusal:
-        judge()
-    assert "revoked" in refusal.value.reason
