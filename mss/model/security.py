@@ -66,6 +66,8 @@ class Security:
         signer_subject: Subject of the signing certificate, RFC 4514.
         content_algorithm: Algorithm of the encrypted layer, e.g. `aes-256-gcm`.
         layers: Every layer that was taken off, outermost first.
+        evidence: For each signer, what the verdict on the certificate rests on, as JSON (see
+            `crypto.evidence`): it can be judged again for the same instant.
         peer_subject: Subject of the certificate that the sending operator showed.
     """
 
@@ -82,3 +84,4 @@ class Security:
     peer_subject: str | None = None
     findings: tuple[SecurityFinding, ...] = ()
     layers: tuple[SecurityLayer, ...] = ()
+    evidence: tuple[str, ...] = ()

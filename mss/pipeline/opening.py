@@ -18,11 +18,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+import orjson
+
 from crypto import layers
 from crypto.certificates import Certificate
 from crypto.clear_form import in_the_clear
 from crypto.entity import read_entity
 from crypto.errors import CryptoError, NoMatchingKeyError
+from crypto.evidence import evidence_of
 from crypto.kinds import Kind, is_enveloped_without_tag
 from crypto.layers import Judgement, Layer, Unwrapped
 from crypto.ports import KeyHolder
@@ -30,6 +33,8 @@ from crypto.smime import SignerProof
 from crypto.trust import Profile, TrustStore
 from mss.errors import MessageRefusedError
 from mss.mime import entity as entities
+from mss.mime.errors import MessageSyntaxError
+from mss.mime.parse import parse_message
 from mss.model.principal import PeerPrincipal
 from mss.model.security import Security, SecurityFinding, SecurityLayer, Verdict
 from mss.policy.protection import must_authenticate
@@ -49,6 +54,9 @@ _TEXTS = {
     "content-malleable": "The content was encrypted but not protected against change.",
     "signed-outside-only": "The ciphertext is signed; its signer need not have known the content.",
 }
+_UNDECRYPTABLE = SecurityFinding(
+    code="undecryptable", severity="error", text="The content could not be decrypted."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +114,17 @@ class Opener:
         )
         if unwrapped.content is None:
             return self._failed(raw, unwrapped, base)
-        if _may_be_changed(unwrapped.layers) and self.settings.malleable_content == "refuse":
+        if not _may_be_changed(unwrapped.layers):
+            return _restored(raw, unwrapped, unwrapped.content, base)
+        if self.settings.malleable_content == "refuse":
             raise _refusal("content-malleable")
-        return _restored(raw, unwrapped, unwrapped.content, base)
+        try:
+            opened = _restored(raw, unwrapped, unwrapped.content, base)
+            parse_message(opened.kept)
+        except MessageSyntaxError:  # garbage is kept closed, like what could not be opened
+            closed = replace(base, verdict=Verdict.UNREADABLE)
+            return Opened(kept=raw, security=_with_encryption(closed, unwrapped, [_UNDECRYPTABLE]))
+        return opened
 
     def _failed(self, raw: bytes, unwrapped: Unwrapped, base: Security) -> Opened:
         """Refuse what cannot be opened or believed, or keep it as it came: by policy."""
@@ -122,12 +138,11 @@ class Opener:
                 raise _refusal(str(error)) from error
         elif self.settings.broken_signature == "refuse":
             raise MessageRefusedError(reason=error.code) from error
-        reason = SecurityFinding(
-            code="signature-broken" if base.verdict is Verdict.INVALID else "undecryptable",
-            severity="error",
-            text=_reason_of(error) if base.verdict is Verdict.INVALID else "",
-        )
-        return Opened(kept=raw, security=_with_encryption(base, unwrapped, [reason]))
+        finding = _UNDECRYPTABLE
+        if base.verdict is Verdict.INVALID:
+            text = _reason_of(error)
+            finding = SecurityFinding(code="signature-broken", severity="error", text=text)
+        return Opened(kept=raw, security=_with_encryption(base, unwrapped, [finding]))
 
 
 def _refusal(reason: str) -> MessageRefusedError:
@@ -174,6 +189,8 @@ def _restored(raw: bytes, unwrapped: Unwrapped, content: bytes, base: Security) 
     )
     findings = [_header_finding(one) for one in restored.findings]
     findings += _layer_findings(unwrapped)
+    if signature is not None and evidence is None:
+        findings.append(SecurityFinding(code="signature-not-kept", severity="info", text=""))
     if unwrapped.is_signed_outside_only and not restored.header_protected:
         findings = [_as_error(one, "signed-outside-only") for one in findings]
     security = _signed(base, signature) if signature is not None else base
@@ -203,13 +220,15 @@ def _signed(base: Security, signature: Layer) -> Security:
             signer_subject=signer.subject_text,
             signer_fingerprint=signer.fingerprint,
         )
-    if signature.proof is not None:
-        base = replace(
-            base,
-            signed_at=signature.proof.signed_at,
-            signature_algorithm=signature.proof.algorithm,
-        )
-    return base
+    if signature.proof is None:
+        return base
+    chains = (each.chain for each in signature.proof.signers)
+    return replace(
+        base,
+        signed_at=signature.proof.signed_at,
+        signature_algorithm=signature.proof.algorithm,
+        evidence=tuple(orjson.dumps(evidence_of(each)).decode() for each in chains),
+    )
 
 
 def _layer_findings(unwrapped: Unwrapped) -> list[SecurityFinding]:
