@@ -1,4 +1,4 @@
-"""Base64 in lines, piece by piece: written as mail wants it, read as strangers write it.
+"""Base64 in lines: written as mail wants it, read as strangers write it, whole or in pieces.
 
 Units
     A line has 76 characters and CRLF, and stands for 57 octets (RFC 2045, 6.8).
@@ -7,25 +7,64 @@ Errors
     as RFC 2045 asks.
 """
 
+import io
 from binascii import Error as Base64Error
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 import pybase64
 
-from crypto.entity import wrap_base64
 from crypto.errors import CmsSyntaxError
 from crypto.flow import PIECE_OCTETS, Flow, ReadableFile
 
 LINE_OCTETS: Final = 57
-_BLOCK_OCTETS: Final = PIECE_OCTETS // LINE_OCTETS * LINE_OCTETS
+_BLOCK_OCTETS: Final = 1024 * LINE_OCTETS  # stays in the cache with what is made of it
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
-_OTHER_OCTETS: Final = bytes(octet for octet in range(256) if octet not in _ALPHABET)
+OTHER_OCTETS: Final = bytes(octet for octet in range(256) if octet not in _ALPHABET)
 
 
 def encoded_octets(size: int) -> int:
     """Return how long *size* octets are in base64 lines."""
     return (size + 2) // 3 * 4 + (size + LINE_OCTETS - 1) // LINE_OCTETS * 2
+
+
+def wrap_base64(octets: bytes, *, header: bytes = b"") -> bytes:
+    """Return *header*, then *octets* in base64 lines, each ended by CRLF."""
+    if len(octets) <= _BLOCK_OCTETS:
+        return header + _lines(octets)
+    # Block by block into one growing buffer: touching fresh memory costs more than base64.
+    view, whole = memoryview(octets), io.BytesIO()
+    whole.write(header)
+    for at in range(0, len(octets), _BLOCK_OCTETS):
+        whole.write(_lines(view[at : at + _BLOCK_OCTETS]))
+    return whole.getvalue()
+
+
+def _lines(octets: bytes | memoryview) -> bytes:
+    return pybase64.encodebytes(octets).replace(b"\n", b"\r\n")
+
+
+def unwrap_base64(octets: bytes) -> bytes:
+    """Undo base64; what is not of its alphabet is passed over (RFC 2045, 6.8).
+
+    Words that a list or a gateway has appended are of the alphabet: they damage the padding, or
+    stand after the end of the structure inside, and either is refused.
+
+    Raises:
+        CmsSyntaxError: The padding is wrong, or something follows it.
+    """
+    cut = octets.rfind(b"\r\n", 0, octets.find(b"=") + 1 or len(octets)) + 2
+    quick = _decode_whole_lines(octets[:cut]) if cut > _BLOCK_OCTETS else None
+    if quick is not None:
+        return quick + _decode_strictly(octets[cut:])
+    return _decode_strictly(octets)
+
+
+def _decode_strictly(octets: bytes) -> bytes:
+    try:
+        return pybase64.b64decode(octets.translate(None, OTHER_OCTETS), validate=True)
+    except (Base64Error, ValueError) as error:
+        raise CmsSyntaxError("base64") from error
 
 
 def encode(flow: Flow) -> Flow:
@@ -65,14 +104,14 @@ def decode_pieces(file: ReadableFile) -> Iterator[bytes]:
                 yield quick
                 held = octets[cut:]
                 continue
-        characters = octets.translate(None, _OTHER_OCTETS)
+        characters = octets.translate(None, OTHER_OCTETS)
         if b"=" in characters:
             yield _decode_last(characters, file)
             return
         cut = len(characters) // 4 * 4
         yield pybase64.b64decode(characters[:cut], validate=True)
         held = characters[cut:]
-    characters = held.translate(None, _OTHER_OCTETS)
+    characters = held.translate(None, OTHER_OCTETS)
     if characters:
         yield _decode_last(characters, file)
 
@@ -92,7 +131,7 @@ def _decode_last(characters: bytes, file: ReadableFile) -> bytes:
     data = characters.rstrip(b"=")
     padding = len(characters) - len(data)
     while piece := file.read(PIECE_OCTETS):
-        rest = piece.translate(None, _OTHER_OCTETS)
+        rest = piece.translate(None, OTHER_OCTETS)
         if rest.strip(b"="):
             raise CmsSyntaxError("base64")
         padding += len(rest)

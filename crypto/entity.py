@@ -11,19 +11,26 @@ Sources
 """
 
 import re
-from binascii import Error as Base64Error
 from binascii import a2b_qp
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import pybase64
+from crypto.base64_lines import OTHER_OCTETS, unwrap_base64, wrap_base64
+from crypto.errors import SignatureError
 
-from crypto.errors import CmsSyntaxError, SignatureError
+__all__ = [
+    "MAX_FIELD_OCTETS",
+    "MAX_HEADER_OCTETS",
+    "Entity",
+    "SignedParts",
+    "read_entity",
+    "split_signed",
+    "wrap_base64",
+]
 
 MAX_HEADER_OCTETS: Final = 256 * 1024
 MAX_FIELD_OCTETS: Final = 4096
-LINE_OCTETS: Final = 76  # RFC 2045, 6.8
 
 _FOLD: Final = re.compile(rb"\r\n[ \t]+")
 _PARAMETER: Final = re.compile(r';\s*([^\s=;"]{1,64})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))')
@@ -42,12 +49,6 @@ _KNOWN_PREAMBLES: Final = frozenset(
         b"This is a multipart message in MIME format.",
         b"This is a message with multiple parts in MIME format.",
     }
-)
-
-_NOT_BASE64: Final = bytes(
-    octet
-    for octet in range(256)
-    if not (chr(octet).isascii() and (chr(octet).isalnum() or octet in b"+/="))
 )
 
 
@@ -103,21 +104,9 @@ class Entity:
         if coding != "base64":
             return body
         if first is not None:
-            body = body.translate(None, _NOT_BASE64)
+            body = body.translate(None, OTHER_OCTETS)
             body = body[: len(body) // 4 * 4]
-        return _from_base64(body)
-
-
-def _from_base64(body: bytes) -> bytes:
-    """Undo base64; what is not of its alphabet is passed over (RFC 2045, 6.8).
-
-    Words that a list or a gateway has appended are of the alphabet: they damage the padding, or
-    stand after the end of the structure inside, and either is refused.
-    """
-    try:
-        return pybase64.b64decode(body.translate(None, _NOT_BASE64), validate=True)
-    except (Base64Error, ValueError) as error:
-        raise CmsSyntaxError("base64") from error
+        return unwrap_base64(body)
 
 
 def read_entity(octets: bytes) -> Entity:
@@ -221,8 +210,3 @@ class _Boundary:
                 return cls(at, min(end + 2, len(body)), rest == b"--")
             at = body.find(mark, at + 2)
         raise SignatureError("boundary-missing")
-
-
-def wrap_base64(octets: bytes) -> bytes:
-    """Return base64 in lines of 76 characters, each ended by CRLF."""
-    return pybase64.encodebytes(octets).replace(b"\n", b"\r\n")

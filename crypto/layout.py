@@ -10,7 +10,7 @@ Sources
 import secrets
 from typing import Final, NamedTuple
 
-from crypto.entity import wrap_base64
+from crypto.base64_lines import wrap_base64
 
 OPAQUE_SIGNED: Final = (
     b'Content-Type: application/pkcs7-mime; smime-type=signed-data; name="smime.p7m"\r\n'

@@ -23,10 +23,11 @@ from datetime import datetime
 
 from crypto import cms, enveloped_data, layout, signed_data
 from crypto.algorithms import MICALG, SignatureScheme, digest_of
+from crypto.base64_lines import wrap_base64
 from crypto.canonical import canonical
 from crypto.capabilities import find_capabilities
 from crypto.certificates import EMAIL_PROTECTION, Certificate, parse_certificate
-from crypto.entity import read_entity, split_signed, wrap_base64
+from crypto.entity import read_entity, split_signed
 from crypto.enveloped_data import (
     EnvelopeProfile,
     RecipientPlan,
@@ -207,7 +208,7 @@ def encrypt(
     header = layout.enveloped_header(
         is_authenticated=content_profile(plans) is EnvelopeProfile.MODERN
     )
-    return header + wrap_base64(sealed)
+    return wrap_base64(sealed, header=header)
 
 
 def decrypt(entity: bytes, *, keys: KeyHolder, only_authenticated: bool = False) -> Decrypted:

@@ -24,7 +24,8 @@ from functools import cache
 from typing import Final, Protocol
 
 from crypto import base64_lines, cms, enveloped_data, layout, tlv
-from crypto.entity import MAX_HEADER_OCTETS, Entity, read_entity, split_signed, wrap_base64
+from crypto.base64_lines import wrap_base64
+from crypto.entity import MAX_HEADER_OCTETS, Entity, read_entity, split_signed
 from crypto.errors import DecryptionError, NotEncryptedError, SignatureError
 from crypto.flow import PIECE_OCTETS, ReadableFile, Span, of_file
 from crypto.kinds import Kind, kind_of
