@@ -345,6 +345,11 @@ class RelaySettings(Section):
         description="Domain to `host:port`, instead of the MX look-up; `*` for all others.",
     )
     port: int = Field(default=25, ge=1, le=65535, description="Port of hosts found by MX.")
+    private_hosts: bool = Field(
+        default=False,
+        description="Connect to hosts found by MX whose address is private or this machine's own. "
+        "Hosts of `relay.hosts` may have any address.",
+    )
     connect_seconds: float = Field(default=30, gt=0, description="Longest wait to connect.")
     command_seconds: float = Field(default=300, gt=0, description="Longest wait for a reply.")
     data_seconds: float = Field(default=600, gt=0, description="Longest wait after the data.")
@@ -492,6 +497,15 @@ class PatientSettings(Section):
     )
 
 
+class AdministrationSettings(Section):
+    """Who may administer over HTTP; commands need no account."""
+
+    accounts: tuple[str, ...] = Field(
+        default=(),
+        description="Names of the accounts that may use `/v1/admin` on the administration listener.",
+    )
+
+
 class RetentionSettings(Section):
     """How long things are kept."""
 
@@ -506,6 +520,12 @@ class RetentionSettings(Section):
     )
     idempotency: float = Field(
         default=86400, gt=0, description="Seconds for which an Idempotency-Key is remembered."
+    )
+    tracking: float = Field(
+        default=366 * 86400,
+        gt=0,
+        description="Seconds for which a sender may ask what became of a letter; it is told for "
+        "longer while the letter lies in a mailbox.",
     )
 
 
@@ -538,6 +558,7 @@ class Settings(BaseSettings):
     antivirus: AntivirusSettings = Field(default_factory=AntivirusSettings)
     content: ContentSettings = Field(default_factory=ContentSettings)
     patients: PatientSettings = Field(default_factory=PatientSettings)
+    administration: AdministrationSettings = Field(default_factory=AdministrationSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
 
     @classmethod

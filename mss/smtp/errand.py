@@ -9,6 +9,7 @@ Sources
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from mss.model.delivery import Deferred, Delivery, Outcome, Refused, Relayed
 from mss.smtp.session import HostFault, PeerReply, RepliedError, ReplyLostError, Transfer
@@ -74,27 +75,38 @@ class Errand:
                 taken.append(one)
             elif not (has_room and reply.is_too_many):
                 self._settle(one, refusal("RCPT", reply, host))
-        match transfer.end:
-            case PeerReply() as reply:
-                outcome: Outcome = Relayed(reply=str(reply), host=host, reports=reports)
-            case RepliedError() as error:
-                outcome = refusal(error.command, error.reply, host)
-            case ReplyLostError():
-                outcome = Deferred(
-                    code="reply-lost",
-                    detail="the letter was sent, but no reply came",
-                    host=host,
-                    status="4.4.2",
-                )
-            case HostFault() as fault:
-                self.note_fault(fault, host=host)
-                return
+        outcome = _end(transfer.end, host=host, reports=reports)
+        if isinstance(outcome, HostFault):
+            self.note_fault(outcome, host=host)
+            return
         for one in taken:
             self._settle(one, outcome)
 
     def _settle(self, one: Delivery, outcome: Outcome) -> None:
         self._settled[one.id] = outcome
         self.open.remove(one)
+
+
+def _end(
+    end: PeerReply | RepliedError | HostFault | ReplyLostError, *, host: str, reports: bool
+) -> Outcome | HostFault:
+    """Tell what the end of a transaction means for those who were not refused before."""
+    match end:
+        case PeerReply():
+            return Relayed(reply=str(end), host=host, reports=reports)
+        case RepliedError():
+            return refusal(end.command, end.reply, host)
+        case HostFault():
+            return end
+        case ReplyLostError():
+            return Deferred(
+                code="reply-lost",
+                detail="the letter was sent, but no reply came",
+                host=host,
+                status="4.4.2",
+            )
+        case _:
+            assert_never(end)
 
 
 def refusal(command: str, reply: PeerReply, host: str) -> Outcome:

@@ -1,7 +1,9 @@
 """Which hosts receive mail for a domain, in the order to try them.
 
 An administrator's own table comes first (`relay.hosts`, `*` for every other domain); then MX
-records; then, if there are none, the domain itself.
+records; then, if there are none, the domain itself. Records are remembered for the time that they
+give themselves; when the name service is silent, those of yesterday are better than none, since
+whoever answers there is judged by certificate anyway.
 
 Errors
     `NoHostError` when the domain says that it takes no mail, or does not exist;
@@ -10,9 +12,11 @@ Sources
     RFC 5321, 5.1 (order, random among equals, the implicit MX); RFC 7505 (null MX).
 """
 
+import asyncio
 import random
 import re
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Protocol
 
@@ -26,6 +30,10 @@ from mss.errors import MSSError, SettingsError
 
 MAX_HOSTS: Final = 8
 LOOKUP_SECONDS: Final = 20.0
+SHORTEST_SECONDS: Final = 60.0
+LONGEST_SECONDS: Final = 3600.0
+STALE_SECONDS: Final = 86400.0
+MAX_REMEMBERED: Final = 10_000
 DEFAULT_PORT: Final = 25
 
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:\s]+))(?::([0-9]{1,5}))?")
@@ -63,10 +71,16 @@ class HostsUnavailableError(MSSError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """Where to connect."""
+    """Where to connect.
+
+    Attributes:
+        is_public: True if it must not be a private address or this machine's own: a foreign name
+            server has named it, and may have named our own network.
+    """
 
     name: str
     port: int
+    is_public: bool = False
 
     def __str__(self) -> str:
         """Show it as in the settings."""
@@ -81,11 +95,19 @@ class MxRecord:
     name: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MxAnswer:
+    """The MX records of a domain, none if it has none, and for how long they hold."""
+
+    records: tuple[MxRecord, ...]
+    seconds: float
+
+
 class MxLookup(Protocol):
     """Asks the name service."""
 
-    async def find_mx(self, domain: str) -> tuple[MxRecord, ...]:
-        """List the MX records of a domain, none if it has none.
+    async def find_mx(self, domain: str) -> MxAnswer:
+        """Ask for the MX records of a domain.
 
         Raises:
             NoHostError: The domain does not exist.
@@ -97,20 +119,20 @@ class MxLookup(Protocol):
 class DnsLookup:
     """The name service of this machine."""
 
-    async def find_mx(self, domain: str) -> tuple[MxRecord, ...]:
-        """List the MX records of a domain; see `MxLookup`."""
+    async def find_mx(self, domain: str) -> MxAnswer:
+        """Ask for the MX records of a domain; see `MxLookup`."""
         try:
             resolver = dns.asyncresolver.Resolver()
             answer = await resolver.resolve(
                 f"{domain}.", dns.rdatatype.MX, lifetime=LOOKUP_SECONDS, search=False
             )
         except dns.resolver.NoAnswer:
-            return ()
+            return MxAnswer(records=(), seconds=SHORTEST_SECONDS)
         except dns.resolver.NXDOMAIN:
             raise NoHostError(domain=domain, status="5.1.2") from None
         except (dns.exception.DNSException, OSError) as error:
             raise HostsUnavailableError(domain=domain, reason=type(error).__name__) from error
-        return tuple(
+        records = tuple(
             MxRecord(
                 preference=record.preference,
                 name=record.exchange.to_text(omit_final_dot=True).lower(),
@@ -118,15 +140,59 @@ class DnsLookup:
             for record in answer
             if isinstance(record, MX)
         )
+        return MxAnswer(records=records, seconds=answer.rrset.ttl if answer.rrset else 0)
+
+
+@dataclass(slots=True)
+class RememberingLookup:
+    """Another lookup, asked only when what it said has run out.
+
+    Attributes:
+        now: The clock to measure by, in seconds; that of the event loop if none is given.
+    """
+
+    inner: MxLookup
+    now: Callable[[], float] | None = None
+    _known: OrderedDict[str, tuple[MxAnswer, float]] = field(
+        default_factory=OrderedDict, init=False
+    )
+
+    async def find_mx(self, domain: str) -> MxAnswer:
+        """Ask, or remember; see `MxLookup`."""
+        now = self.now() if self.now else asyncio.get_running_loop().time()
+        answer, asked_at = self._known.get(domain, (None, now))
+        if answer is not None and now < asked_at + _lifetime(answer):
+            return answer
+        try:
+            fresh = await self.inner.find_mx(domain)
+        except HostsUnavailableError:
+            if answer is not None and now < asked_at + STALE_SECONDS:
+                return answer
+            raise
+        self._known[domain] = fresh, now
+        self._known.move_to_end(domain)
+        if len(self._known) > MAX_REMEMBERED:
+            self._known.popitem(last=False)
+        return fresh
+
+
+def _lifetime(answer: MxAnswer) -> float:
+    return min(max(answer.seconds, SHORTEST_SECONDS), LONGEST_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosts:
-    """Finds the hosts of a domain."""
+    """Finds the hosts of a domain.
+
+    Attributes:
+        overrides: An administrator's table: domain, or `*`, to `host:port`.
+        allows_private: True if hosts found by MX may have private addresses.
+    """
 
     overrides: Mapping[str, str] = field(default_factory=dict)
     port: int = DEFAULT_PORT
-    lookup: MxLookup = field(default_factory=DnsLookup)
+    lookup: MxLookup = field(default_factory=lambda: RememberingLookup(DnsLookup()))
+    allows_private: bool = False
 
     async def find(self, domain: str) -> tuple[Host, ...]:
         """List hosts in the order to try them: at least one, at most eight.
@@ -138,13 +204,16 @@ class Hosts:
         override = self.overrides.get(domain) or self.overrides.get("*")
         if override:
             return (parse_host(override, default_port=self.port),)
-        records = await self.lookup.find_mx(domain)
+        records = (await self.lookup.find_mx(domain)).records
+        is_public = not self.allows_private
         if not records:
-            return (Host(name=domain, port=self.port),)
+            return (Host(name=domain, port=self.port, is_public=is_public),)
         names = in_order(records)
         if not names:
             raise NoHostError(domain=domain, status="5.1.10")  # null MX, RFC 7505
-        return tuple(Host(name=name, port=self.port) for name in names[:MAX_HOSTS])
+        return tuple(
+            Host(name=name, port=self.port, is_public=is_public) for name in names[:MAX_HOSTS]
+        )
 
 
 def in_order(records: tuple[MxRecord, ...]) -> list[str]:

@@ -16,7 +16,9 @@ Sources
 """
 
 import asyncio
+import ipaddress
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -36,6 +38,8 @@ from mss.smtp.hosts import Host
 MAX_REPLY_LINE: Final = 4096
 MAX_REPLY_LINES: Final = 100
 MAX_DETAIL: Final = 200
+MAX_ADDRESSES: Final = 4
+ADDRESS_SECONDS: Final = 10.0
 GOODBYE_SECONDS: Final = 2.0
 
 _REPLY_LINE: Final = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?")
@@ -133,6 +137,46 @@ class _Reader(asyncio.StreamReader):
         return bool(self._buffer)  # type: ignore[attr-defined]
 
 
+async def connect(host: Host) -> socket.socket:
+    """Connect to the first address of a host that answers, IPv6 and IPv4 as the system orders them.
+
+    Raises:
+        HostFault: Its addresses are not ones that a foreign name server may send us to.
+        OSError: None answers.
+    """
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host.name, host.port, type=socket.SOCK_STREAM)
+    usable = [one for one in found if not host.is_public or is_global(one[4][0])]
+    if not usable:
+        raise HostFault("host-not-public", "the name leads to a private address")
+    fault: OSError = ConnectionRefusedError()
+    for family, kind, protocol, _, address in usable[:MAX_ADDRESSES]:
+        plain = socket.socket(family, kind, protocol)
+        plain.setblocking(False)
+        try:
+            async with asyncio.timeout(ADDRESS_SECONDS):
+                await loop.sock_connect(plain, address)
+        except OSError as error:
+            plain.close()
+            fault = error
+        except BaseException:
+            plain.close()
+            raise
+        else:
+            return plain
+    raise fault
+
+
+def is_global(address: str | int) -> bool:
+    """Tell whether an address belongs to the Internet, and not to a network of somebody's own."""
+    try:
+        parsed = ipaddress.ip_address(str(address).partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return (mapped or parsed).is_global and not parsed.is_multicast
+
+
 @dataclass(eq=False, kw_only=True)
 class OutgoingSession:
     """An established, mutually authenticated session.
@@ -181,7 +225,8 @@ class OutgoingSession:
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         try:
             async with asyncio.timeout_at(min(deadline, loop.time() + settings.connect_seconds)):
-                transport, _ = await loop.create_connection(lambda: protocol, host.name, host.port)
+                connected = await connect(host)
+                transport, _ = await loop.create_connection(lambda: protocol, sock=connected)
         except (OSError, UnicodeError) as error:
             raise HostFault("host-unreachable", type(error).__name__) from error
         session = cls(

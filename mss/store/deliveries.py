@@ -367,7 +367,7 @@ def trackings_of(connection: Connection, message_id: str) -> list[Tracking]:
     """Tell the timeline of a message, recipient by recipient."""
     return [
         Tracking(
-            recipient=one.recipient, state=one.state, events=tuple(_events(connection, one.id))
+            recipient=one.recipient, state=one.state, events=tuple(events_of(connection, one.id))
         )
         for one in deliveries_of(connection, message_id)
     ]
@@ -379,7 +379,8 @@ def count_by_state(connection: Connection) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in rows}
 
 
-def _events(connection: Connection, delivery_id: str) -> Sequence[TrackingEvent]:
+def events_of(connection: Connection, delivery_id: str) -> Sequence[TrackingEvent]:
+    """List the lines of a delivery's timeline, in order."""
     rows = connection.execute(
         select(delivery_event)
         .where(delivery_event.c.delivery_id == delivery_id)

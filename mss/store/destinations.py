@@ -8,16 +8,20 @@ Units
     Instants are aware UTC.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, delete, or_, select, update
+from sqlalchemy import Connection, Row, Table, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mss.store.tables import destination
 
 _RECOVER = delete(destination)
-_FAIL = {"sqlite": sqlite.insert(destination), "postgresql": postgresql.insert(destination)}
+_INSERTS: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +97,7 @@ def fail(
     """
     facts = {"retry_at": retry_at, "code": code, "detail": detail, "host": host}
     connection.execute(
-        _FAIL[connection.dialect.name]
+        _INSERTS[connection.dialect.name](destination)
         .values(domain=domain, failures=1, failing_since=now, **facts)
         .on_conflict_do_update(
             index_elements=["domain"],

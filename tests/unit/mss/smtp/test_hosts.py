@@ -16,11 +16,14 @@ from mss.smtp.hosts import (
     Host,
     Hosts,
     HostsUnavailableError,
+    MxAnswer,
     MxRecord,
     NoHostError,
+    RememberingLookup,
     in_order,
     parse_host,
 )
+from mss.smtp.session import is_global
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ class FixedLookup:
 
     records: tuple[MxRecord, ...] = ()
 
-    async def find_mx(self, domain: str) -> tuple[MxRecord, ...]:
-        return self.records
+    async def find_mx(self, domain: str) -> MxAnswer:
+        return MxAnswer(records=self.records, seconds=300)
 
 
 def mx(preference: int, host: str) -> MxRecord:
@@ -42,14 +45,14 @@ async def test_hosts_come_by_preference() -> None:
     hosts = Hosts(lookup=FixedLookup((mx(20, "b.fr"), mx(10, "a.fr"), mx(30, "c.fr"))))
 
     assert await hosts.find("x.fr") == tuple(
-        Host(name=one, port=25) for one in ("a.fr", "b.fr", "c.fr")
+        Host(name=one, port=25, is_public=True) for one in ("a.fr", "b.fr", "c.fr")
     )
 
 
 async def test_a_domain_without_mx_is_its_own_host() -> None:
     """The implicit MX."""
     assert await Hosts(port=2525, lookup=FixedLookup()).find("x.fr") == (
-        Host(name="x.fr", port=2525),
+        Host(name="x.fr", port=2525, is_public=True),
     )
 
 
@@ -67,6 +70,80 @@ async def test_the_settings_come_before_the_name_service() -> None:
 
     assert await hosts.find("a.fr") == (Host(name="mx.a.fr", port=2525),)
     assert await hosts.find("b.fr") == (Host(name="::1", port=26),)
+
+
+async def test_private_hosts_are_an_administrators_decision() -> None:
+    """In a closed network every host has a private address."""
+    hosts = Hosts(lookup=FixedLookup((mx(10, "a.fr"),)), allows_private=True)
+
+    assert await hosts.find("x.fr") == (Host(name="a.fr", port=25),)
+
+
+@dataclass
+class CountingLookup:
+    """A name service that counts, and may fall silent."""
+
+    seconds: float = 300
+    asked: int = 0
+    is_silent: bool = False
+
+    async def find_mx(self, domain: str) -> MxAnswer:
+        self.asked += 1
+        if self.is_silent:
+            raise HostsUnavailableError(domain=domain, reason="Timeout")
+        return MxAnswer(records=(mx(self.asked, "a.fr"),), seconds=self.seconds)
+
+
+@pytest.mark.parametrize(
+    ("given", "lasts"), [(300, 300), (0, 60), (86400, 3600)], ids=["its own", "least", "most"]
+)
+async def test_records_are_remembered_for_their_time(given: float, lasts: float) -> None:
+    """A queue of letters for one domain asks once; a record that says never is asked at times."""
+    service, now = CountingLookup(seconds=given), [0.0]
+    lookup = RememberingLookup(service, now=lambda: now[0])
+
+    answers = []
+    for now[0] in (0.0, lasts - 1, lasts):
+        answers.append(await lookup.find_mx("x.fr"))
+
+    assert service.asked == 2
+    assert answers[0] is answers[1] is not answers[2]
+
+
+async def test_a_silent_name_service_is_bridged_for_a_day() -> None:
+    """Who answers there is judged by certificate, so an old address does no harm."""
+    service, now = CountingLookup(), [0.0]
+    lookup = RememberingLookup(service, now=lambda: now[0])
+    known = await lookup.find_mx("x.fr")
+    service.is_silent = True
+
+    now[0] = 80_000.0
+    assert await lookup.find_mx("x.fr") is known
+    now[0] = 90_000.0
+    with pytest.raises(HostsUnavailableError):
+        await lookup.find_mx("x.fr")
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("193.252.1.1", True),
+        ("2a01:e0a::1", True),
+        ("127.0.0.1", False),
+        ("10.0.0.1", False),
+        ("169.254.169.254", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("::1", False),
+        ("fe80::1%eth0", False),
+        ("::ffff:127.0.0.1", False),
+        ("::ffff:193.252.1.1", True),
+        ("what", False),
+    ],
+)
+def test_which_addresses_belong_to_the_internet(address: str, *, expected: bool) -> None:
+    """A foreign zone must not send our relay into our own network."""
+    assert is_global(address) is expected
 
 
 async def test_a_flood_of_records_is_cut() -> None:
@@ -141,7 +218,9 @@ async def test_records_are_read(name_service: list[object]) -> None:
     """Names lose their final dot; a null MX keeps it."""
     name_service.append(answer("10 MX1.x.fr.", "0 ."))
 
-    assert set(await DnsLookup().find_mx("x.fr")) == {mx(10, "mx1.x.fr"), mx(0, ".")}
+    found = await DnsLookup().find_mx("x.fr")
+
+    assert set(found.records) == {mx(10, "mx1.x.fr"), mx(0, ".")}
 
 
 @pytest.mark.parametrize(
@@ -169,4 +248,4 @@ async def test_no_record_is_no_failure(name_service: list[object]) -> None:
     absent: Callable[[], Exception] = dns.resolver.NoAnswer
     name_service.append(absent())
 
-    assert await DnsLookup().find_mx("x.fr") == ()
+    assert (await DnsLookup().find_mx("x.fr")).records == ()
