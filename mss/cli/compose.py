@@ -278,6 +278,7 @@ def _assemble(desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay
         settings=settings.queue,
         recorder=OutcomeRecorder(clock=clock, settings=settings.queue, chain=chain),
         worker=chain,
+        obstacle=acceptance.protection.find_obstacle,
     )
     services = Services(
         settings=settings,

@@ -9,10 +9,11 @@ Sources
     RFC 5321, 4.5.4 (retries) and 6.1 (responsibility); RFC 3461, 5.2.1 (asking for reports).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from directory.address import MailAddress
 from mss.clock import Clock
 from mss.errors import MSSError
 from mss.model.delivery import Deferred, Delivery, Outcome, Parcel, Refused
@@ -29,6 +30,9 @@ CLAIM = timedelta(minutes=3)
 RENEWAL = timedelta(minutes=1)
 LATE_CHECK = timedelta(minutes=1)
 LATE_BATCH = 200
+# What was encrypted a moment ago needs no second look.
+RECHECK_AFTER = timedelta(minutes=5)
+Obstacle = Callable[[MailAddress, bytes], Awaitable[str | None]]
 # A part of the slots that destinations which have not answered lately can never take up.
 UNPROVEN_PART = 0.75
 
@@ -59,6 +63,7 @@ class Delivering:
     settings: QueueSettings
     recorder: OutcomeRecorder
     worker: str
+    obstacle: Obstacle | None = None
 
     async def next_due_at(self) -> datetime | None:
         """Tell when something becomes due."""
@@ -155,7 +160,24 @@ class Delivering:
         except MSSError as error:
             away = Deferred(code=error.code, detail="the body cannot be read now", status="4.3.0")
             return [away] * len(going)
-        return await self.relay.relay([tracked(one) for one in going], raw)
+        barred = [await self._objection(one, raw) for one in going]
+        free = [tracked(one) for one, objection in zip(going, barred, strict=True) if not objection]
+        carried = iter(await self.relay.relay(free, raw) if free else ())
+        return [objection or next(carried) for objection in barred]
+
+    async def _objection(self, delivery: Delivery, raw: bytes) -> Refused | None:
+        """Object to a letter that has waited, when its recipient's key no longer holds.
+
+        Its octets stay what they are, so trying again would not help: the sender is told at once,
+        and writes it again, for the recipient's new key.
+        """
+        if self.obstacle is None or self.clock.now() - delivery.queued_at < RECHECK_AFTER:
+            return None
+        code = await self.obstacle(MailAddress.parse(delivery.recipient), raw)
+        if code is None:
+            return None
+        detail = "the recipient's certificate was revoked while the letter waited; send it again"
+        return Refused(code=code, detail=detail, status="5.7.5")
 
 
 def _exhausted(delivery: Delivery) -> Deferred:
