@@ -18,6 +18,7 @@ from directory.address import MailAddress
 from mss.cli import home
 from mss.errors import MessageRefusedError
 from mss.mime import entity as entities
+from mss.model.delivery import Deferred
 from mss.model.security import Binding, Security, Verdict
 from mss.settings import ProtectionSettings
 from mss.store.correspondents import Correspondent, find_correspondents, learn
@@ -543,3 +544,21 @@ async def test_a_letter_between_mailboxes_of_this_house_is_not_judged(pair: Pair
     (view,) = await pair.hospital.letters("lab", LAB)
 
     assert view.message.security.verdict is Verdict.INTERNAL
+
+
+async def test_a_letter_that_waited_for_a_revoked_key_comes_back(
+    pair: Pair, pki: Pki, homes: Path
+) -> None:
+    """Revoked in mid-queue: it is never sent, and its sender is told at once."""
+    (reader,) = home.load_reading(homes / PRACTICE_DOMAIN).certificates
+    pair.hospital.relay.answers = [Deferred(code="no-host", detail="nobody answers")]
+    await leaving(pair, a_letter())
+    revoke(pair.hospital, pki, reader)
+    pair.hospital.clock.advance(minutes=30)
+
+    await pair.settle()
+
+    assert len(pair.hospital.relay.carried) == 1
+    assert await pair.practices.letters("anne", GP) == []
+    newest, *_ = await pair.hospital.letters("ward", WARD)
+    assert newest.message.report == "delivery"
