@@ -271,4 +271,10 @@ def _security(security: Security) -> message.SecurityOut:
             message.SecurityFindingOut(code=one.code, severity=one.severity, text=one.text)
             for one in security.findings
         ],
+        layers=[
+            message.SecurityLayerOut(
+                kind=one.kind, algorithm=one.algorithm, signer=one.signer, error=one.error
+            )
+            for one in security.layers
+        ],
     )

@@ -70,6 +70,15 @@ class SecurityFindingOut(View):
     text: str
 
 
+class SecurityLayerOut(View):
+    """One signature or encryption that was taken off."""
+
+    kind: str
+    algorithm: str | None
+    signer: str | None = Field(description="Subject of the signing certificate.")
+    error: str | None = Field(description="Why the layer is not good; absent if it is.")
+
+
 class SecurityOut(View):
     """What was signed or encrypted, by whom, and what it was worth at receipt."""
 
@@ -85,6 +94,7 @@ class SecurityOut(View):
     binding: Binding
     peer_subject: str | None
     findings: list[SecurityFindingOut]
+    layers: list[SecurityLayerOut] = Field(description="Outermost first.")
 
 
 class DepositOut(View):
