@@ -112,8 +112,9 @@ def test_openssl_opens_what_is_for_readers_of_different_abilities(tmp_path: Path
     opened = []
     for profile, each in plans.items():
         certificate, private = write_pem(tmp_path, each, profile)
-        command = ["-decrypt", "-binary", "-inform", "DER", "-in", tmp_path / "m.p7m"]
-        opened.append(openssl(*command, "-recip", certificate, "-inkey", private))
+        command: list[str | Path] = ["-decrypt", "-binary", "-inform", "DER"]
+        command += ["-in", tmp_path / "m.p7m", "-recip", certificate, "-inkey", private]
+        opened.append(openssl(*command))
 
     assert opened == [ENTITY] * 3
 
