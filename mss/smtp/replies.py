@@ -161,6 +161,7 @@ REPLIES: Final[dict[str, tuple[int, str]]] = {
     # Its protection.
     "undecryptable": (550, "5.7.5"),
     "no-matching-key": (550, "5.7.5"),
+    "recipient-not-listed": (550, "5.7.1"),
     "key-unavailable": (451, "4.7.5"),
     "signature-invalid": (550, "5.7.7"),
     "not-signed": (550, "5.7.7"),
