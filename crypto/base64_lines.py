@@ -18,7 +18,7 @@ from crypto.errors import CmsSyntaxError
 from crypto.flow import PIECE_OCTETS, Flow, ReadableFile
 
 LINE_OCTETS: Final = 57
-_BLOCK_OCTETS: Final = 1024 * LINE_OCTETS  # stays in the cache with what is made of it
+_BLOCK_OCTETS: Final = 1024 * LINE_OCTETS
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 OTHER_OCTETS: Final = bytes(octet for octet in range(256) if octet not in _ALPHABET)
 
@@ -32,12 +32,24 @@ def wrap_base64(octets: bytes, *, header: bytes = b"") -> bytes:
     """Return *header*, then *octets* in base64 lines, each ended by CRLF."""
     if len(octets) <= _BLOCK_OCTETS:
         return header + _lines(octets)
-    # Block by block into one growing buffer: touching fresh memory costs more than base64.
-    view, whole = memoryview(octets), io.BytesIO()
+    return wrap_pieces(blocks(octets), header=header)
+
+
+def wrap_pieces(pieces: Iterable[bytes | memoryview], *, header: bytes) -> bytes:
+    """Do as `wrap_base64` for octets that come in pieces."""
+    # Into one growing buffer: touching fresh memory costs more than the encoding.
+    whole = io.BytesIO()
     whole.write(header)
-    for at in range(0, len(octets), _BLOCK_OCTETS):
-        whole.write(_lines(view[at : at + _BLOCK_OCTETS]))
+    for lines in encode_pieces(pieces):
+        whole.write(lines)
     return whole.getvalue()
+
+
+def blocks(octets: bytes) -> Iterator[memoryview]:
+    """Cut octets into whole lines, so many that they and what is made of them stay cached."""
+    view = memoryview(octets)
+    for at in range(0, len(octets), _BLOCK_OCTETS):
+        yield view[at : at + _BLOCK_OCTETS]
 
 
 def _lines(octets: bytes | memoryview) -> bytes:
@@ -72,20 +84,20 @@ def encode(flow: Flow) -> Flow:
     return Flow(lambda: encode_pieces(flow.pieces()))
 
 
-def encode_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def encode_pieces(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes]:
     """Turn pieces of any size into whole base64 lines; the last one may be short."""
-    held: list[bytes] = []
+    held: list[bytes | memoryview] = []
     size = 0
     for piece in pieces:
         held.append(piece)
         size += len(piece)
         if size >= _BLOCK_OCTETS:
-            octets = b"".join(held)
+            octets = piece if size == len(piece) else b"".join(held)
             cut = size // LINE_OCTETS * LINE_OCTETS
-            yield wrap_base64(octets[:cut])
-            held, size = [octets[cut:]], size - cut
+            yield _lines(octets[:cut])
+            held, size = ([octets[cut:]], size - cut) if cut < size else ([], 0)
     if size:
-        yield wrap_base64(b"".join(held))
+        yield _lines(b"".join(held))
 
 
 def decode_pieces(file: ReadableFile) -> Iterator[bytes]:

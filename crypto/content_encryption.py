@@ -126,7 +126,7 @@ class ContentEncryptor:
         self._encryptor = Cipher(AES(content_key), mode).encryptor()
         self._padder = None if is_authenticated else PKCS7(BLOCK * 8).padder()
 
-    def update(self, piece: bytes) -> bytes:
+    def update(self, piece: bytes | memoryview) -> bytes:
         """Return the ciphertext that is ready."""
         if self._padder is not None:
             piece = self._padder.update(piece)

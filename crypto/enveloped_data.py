@@ -15,7 +15,7 @@ Sources
     RFC 5652, 6; RFC 5083 (AuthEnvelopedData); CVE-2017-17689 (Efail: changed CBC content).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from os import urandom
 from typing import Final
@@ -103,9 +103,7 @@ def build(
         UnsupportedAlgorithmError: A recipient's key is of a kind or size that we do not use.
     """
     sealing = prepare(recipients, profile=profile)
-    encryptor = sealing.encryptor()
-    head = sealing.head(sealing.ciphertext_octets(len(content)))
-    return b"".join((head, encryptor.update(content), encryptor.finish()))
+    return b"".join(sealing.pieces((content,), plain_octets=len(content)))
 
 
 def prepare(
@@ -165,9 +163,15 @@ class Sealing:
         head = der.oid(kind) + der.header(der.context(0), len(head) + rest) + head
         return der.header(der.SEQUENCE, len(head) + rest) + head
 
-    def encryptor(self) -> ContentEncryptor:
-        """Return what makes the ciphertext, piece by piece."""
-        return ContentEncryptor(self.algorithm, self.content_key)
+    def pieces(
+        self, content: Iterable[bytes | memoryview], *, plain_octets: int
+    ) -> Iterator[bytes]:
+        """Return the whole ContentInfo in pieces; *plain_octets* is how long *content* is."""
+        yield self.head(self.ciphertext_octets(plain_octets))
+        encryptor = ContentEncryptor(self.algorithm, self.content_key)
+        for piece in content:
+            yield encryptor.update(piece)
+        yield encryptor.finish()
 
 
 # --- Decrypting ------------------------------------------------------------------------------

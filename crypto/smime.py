@@ -23,7 +23,7 @@ from datetime import datetime
 
 from crypto import cms, enveloped_data, layout, signed_data
 from crypto.algorithms import MICALG, SignatureScheme, digest_of
-from crypto.base64_lines import wrap_base64
+from crypto.base64_lines import blocks, wrap_pieces
 from crypto.canonical import canonical
 from crypto.capabilities import find_capabilities
 from crypto.certificates import EMAIL_PROTECTION, Certificate, parse_certificate
@@ -204,11 +204,12 @@ def encrypt(
         UnsupportedAlgorithmError: A recipient's key is of a kind or size that we do not use.
     """
     plans = plan_recipients(recipients, profile=profile)
-    sealed = enveloped_data.build(entity, recipients=plans)
+    sealing = enveloped_data.prepare(plans)
+    sealed = sealing.pieces(blocks(entity), plain_octets=len(entity))
     header = layout.enveloped_header(
         is_authenticated=content_profile(plans) is EnvelopeProfile.MODERN
     )
-    return wrap_base64(sealed, header=header)
+    return wrap_pieces(sealed, header=header)
 
 
 def decrypt(entity: bytes, *, keys: KeyHolder, only_authenticated: bool = False) -> Decrypted:

@@ -21,7 +21,7 @@ from enum import StrEnum
 from crypto import base64_lines, enveloped_data, layout, signed_data
 from crypto.algorithms import MICALG, digest_of
 from crypto.certificates import Certificate
-from crypto.enveloped_data import EnvelopeProfile, Sealing
+from crypto.enveloped_data import EnvelopeProfile
 from crypto.flow import Flow, canonical_flow, joined, measured, of_octets
 from crypto.ports import KeyHolder
 from crypto.recipient_info import RecipientPlan
@@ -109,15 +109,8 @@ def encrypt(
     """
     sealing = enveloped_data.prepare(recipients, profile=profile)
     yield layout.enveloped_header(is_authenticated=sealing.is_authenticated)
-    yield from base64_lines.encode_pieces(_sealed(sealing, content))
-
-
-def _sealed(sealing: Sealing, content: Measured) -> Iterator[bytes]:
-    yield sealing.head(sealing.ciphertext_octets(content.octets))
-    encryptor = sealing.encryptor()
-    for piece in content.pieces():
-        yield encryptor.update(piece)
-    yield encryptor.finish()
+    sealed = sealing.pieces(content.pieces(), plain_octets=content.octets)
+    yield from base64_lines.encode_pieces(sealed)
 
 
 def measure(content: Flow) -> Measured:
