@@ -9,6 +9,8 @@ from crypto import kem, smime
 from crypto.certificates import Certificate
 from crypto.errors import NoMatchingKeyError
 from crypto.issuing import CertificateProfile, Issued
+from directory import index_sql
+from directory.address import Domain
 from mss.cli import home as homes
 from mss.clock import SystemClock
 from mss.errors import SettingsError
@@ -63,9 +65,12 @@ async def test_a_letter_in_both_envelopes_is_read(
         await pair.writer.submit(note(HOSPITAL.mailbox, PRACTICES.mailbox), PRACTICES.mailbox)
         (letter,) = await pair.reader.await_inbox()
         raw = await pair.reader.octets(f"/v1/messages/{letter['id']}/raw")
+        details = await pair.reader.get(f"/v1/messages/{letter['id']}")
 
     assert letter["subject"] == "Essai"
     assert b"Bonjour." in raw
+    kinds = [layer["kind"] for layer in details["security"]["layers"]]
+    assert kinds == ["encrypted", "encrypted", "signed"]
 
 
 @pytest.mark.slow
@@ -111,6 +116,33 @@ async def test_a_letter_is_refused_when_the_agreed_certificate_no_longer_holds(
     assert answer.status_code == 422
     assert answer.json()["code"] == "protection-impossible"
     assert left == []
+
+
+@pytest.mark.slow
+async def test_a_published_post_quantum_certificate_is_not_taken_for_a_reader_s(
+    hospital_home: Home, practices_home: Home, agreed: Issued
+) -> None:
+    """Alone it would be no hybrid, and beside a curve it would protect nothing."""
+    leaf = agreed.certificate
+    homes.install_pair(practices_home.path, f"{homes.READING}/post-quantum", agreed)
+
+    async with both_operating(hospital_home, practices_home) as pair:
+        await pair.hospital.operator.database.write(
+            lambda connection: index_sql.publish_certificate(
+                connection,
+                subject=Domain(PRACTICES.domain),
+                der=leaf.der,
+                fingerprint=leaf.fingerprint,
+                not_after_at=leaf.not_after_at,
+                published_at=SystemClock().now(),
+            )
+        )
+        await pair.writer.submit(note(HOSPITAL.mailbox, PRACTICES.mailbox), PRACTICES.mailbox)
+        (letter,) = await pair.reader.await_inbox()
+        details = await pair.reader.get(f"/v1/messages/{letter['id']}")
+
+    kinds = [layer["kind"] for layer in details["security"]["layers"]]
+    assert kinds == ["encrypted", "signed"]
 
 
 @pytest.mark.parametrize("kept", ["none", "of a curve"])
