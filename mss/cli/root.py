@@ -87,6 +87,7 @@ COMMANDS = {
     "init": "Make a home: settings, keys, database.",
     "keys": "Keys and certificates.",
     "mailbox": "Mailboxes: open, close, delegate.",
+    "quarantine": "Messages that were put aside.",
     "queue": "Deliveries to other operators.",
     "serve": "Run doors and workers.",
     "trust": "The trust list and the anchors.",
