@@ -16,11 +16,13 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from typing import Final, cast
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from crypto.tls import TlsEndpoint
+from mss.blobs.spool import SpooledOctets
 from mss.errors import (
     MessageTooLargeError,
     MSSError,
@@ -50,7 +52,6 @@ STREAM_OCTETS: Final = 64 * 1024
 CHUNK_OCTETS: Final = 256 * 1024
 # 512 of RFC 5321, 4.5.3.1.4, and room for the parameters of SIZE, BODY and DSN.
 MAX_COMMAND: Final = 2048
-ASIDE_OCTETS: Final = 1024 * 1024
 LINGER_SECONDS: Final = 5.0
 MAX_ERRORS: Final = 20
 MAX_LOGIN_FAILURES: Final = 3
@@ -110,6 +111,7 @@ class Connection(SMTP):
         self._stranger_timer: asyncio.TimerHandle | None = None
         self._verbs: dict[str, Callable[[str], Awaitable[Reply]]] = {
             "AUTH": self._auth,
+            "BDAT": self._bdat,
             "DATA": self._data,
             "EHLO": self._ehlo,
             "EXPN": self._unimplemented,
@@ -423,6 +425,10 @@ class Connection(SMTP):
     async def _unimplemented(self, argument: str) -> Reply:  # noqa: ARG002
         return replies.NOT_IMPLEMENTED
 
+    async def _bdat(self, argument: str) -> Reply:  # noqa: ARG002 -- not announced (RFC 3030)
+        """Refuse, and hang up: what follows is a chunk of a message, never a command."""
+        raise HangUpError(replies.NOT_IMPLEMENTED)
+
     async def _vrfy(self, argument: str) -> Reply:  # noqa: ARG002 -- the same for every address
         return replies.VRFY_NOTHING
 
@@ -441,7 +447,7 @@ class Connection(SMTP):
             return replies.TLS_ALREADY
         # Whatever waits here was sent in clear by whoever sits on the line, to be obeyed inside
         # TLS (CVE-2011-0411). aiosmtpd also empties the buffer after the handshake.
-        if self._reader._buffer:  # type: ignore[attr-defined]  # noqa: SLF001
+        if self._has_unread:
             raise HangUpError(replies.TLS_NOT_LAST)
         return replies.TLS_GO
 
@@ -561,17 +567,21 @@ class Connection(SMTP):
             return replies.MAIL_FIRST
         if not transaction.recipients:
             return replies.RCPT_FIRST
+        if self._has_unread:
+            # Were DATA refused, these octets would be commands: no client may leave that open.
+            raise HangUpError(replies.DATA_NOT_LAST)
         await self._send(replies.DATA_GO)
-        try:
-            raw = await self._read_message()
-            return await self._accept(transaction, raw)
-        finally:
-            self._forget_mail()
+        with closing(self._door.spool.open()) as spooled:
+            try:
+                await self._read_message(spooled)
+                return await self._hand_over(transaction, spooled)
+            finally:
+                self._forget_mail()
 
-    async def _read_message(self) -> bytes:
+    async def _read_message(self, spooled: SpooledOctets) -> None:
         """Read to the end of the message within its deadline, and give what came after it back."""
         self._reset_timeout(self._door.limits.data_seconds)
-        message = DataReader(self._door.limits.message_octets)
+        message = DataReader(self._door.limits.message_octets, spooled)
         while not message.is_complete and not message.is_hopeless:
             try:
                 chunk = await self._reader.read(CHUNK_OCTETS)
@@ -579,21 +589,30 @@ class Connection(SMTP):
                 raise _GoneError from error
             if not chunk:
                 raise _GoneError
-            message.feed(chunk)
+            if spooled.is_on_disk:
+                # A disk may be slow; the others must not wait for it.
+                await asyncio.to_thread(message.feed, chunk)
+            else:
+                message.feed(chunk)
         self._reader._buffer[:0] = message.rest  # type: ignore[attr-defined]  # noqa: SLF001
         try:
-            if message.size_octets < ASIDE_OCTETS:
-                return message.outcome()
-            # Joining is one long copy; in a thread the interpreter lets the others go on.
-            return await asyncio.to_thread(message.outcome)
+            message.outcome()
         except MSSError as error:
             if message.is_hopeless:
                 raise HangUpError(reply_for(error)) from error
             raise
 
-    async def _accept(self, transaction: _Transaction, raw: bytes) -> Reply:
-        """Hand the message over; what happens now takes as long as durability takes."""
+    async def _hand_over(self, transaction: _Transaction, spooled: SpooledOctets) -> Reply:
+        """Hand over a message that is complete; a large one when there is room for it."""
         self._stop_timer()
+        if not spooled.is_on_disk:
+            return await self._accept(transaction, spooled.read())
+        async with self._door.scale.weigh(spooled.size_octets):
+            raw = await asyncio.to_thread(spooled.read)
+            return await self._accept(transaction, raw)
+
+    async def _accept(self, transaction: _Transaction, raw: bytes) -> Reply:
+        """Let somebody take responsibility; that takes as long as durability takes."""
         command, principal = transaction.command, transaction.principal
         assert command is not None
         assert principal is not None
@@ -614,6 +633,11 @@ class Connection(SMTP):
         )
         _log.info("%s: %s: accepted %s", self._door.name, self._host, accepted.message_id)
         return replies.accepted(accepted.message_id)
+
+    @property
+    def _has_unread(self) -> bool:
+        """Tell whether the client sent more than was asked for."""
+        return bool(self._reader._buffer)  # type: ignore[attr-defined]  # noqa: SLF001
 
     @property
     def _endpoint(self) -> TlsEndpoint:

@@ -8,14 +8,15 @@ The work is done on all complete lines of a chunk at once, by splitting, searchi
 octets. What is left to the interpreter is the length of each line.
 
 Shapes
-    `DataReader`: chunks as the network cut them to octets with CRLF line ends, dots un-stuffed.
+    `DataReader`: chunks as the network cut them to octets with CRLF line ends, dots un-stuffed, in
+    the spool.
     `iter_wire`: the inverse, for the relay.
 Units
     A line has at most 998 octets and its CRLF (RFC 5322, 2.1.1), counted after un-stuffing.
     The size counts content only, neither stuffed dots nor the final one (RFC 1870, 5).
 Errors
-    `MailDataError`; and `MessageTooLargeError` from `DataReader.outcome`, which is asked only when
-    the true end of the message was seen.
+    From `DataReader.outcome`, which is asked only when the true end of the message was seen:
+    `MailDataError`, `MessageTooLargeError`, and what the spool says of a full disk.
 Sources
     RFC 5321, 2.3.8 and 4.5.2; CVE-2023-51764, -51765, -51766 (smuggling).
 """
@@ -23,6 +24,7 @@ Sources
 from collections.abc import Iterator
 from typing import Final
 
+from mss.blobs.spool import SpooledOctets
 from mss.errors import MessageTooLargeError, MSSError
 from mss.smtp.errors import MailDataError
 
@@ -36,10 +38,9 @@ DRAIN_OCTETS: Final = 16 * 1024 * 1024
 class DataReader:
     """Receives the chunks of one message after DATA."""
 
-    def __init__(self, limit_octets: int) -> None:
+    def __init__(self, limit_octets: int, spooled: SpooledOctets) -> None:
         self._limit = limit_octets
-        self._blocks: list[bytes] = []
-        self._size = 0
+        self._spooled = spooled
         # Begins at the beginning of a line while the message is good; afterwards it is only the
         # few last octets, in which the end may have begun.
         self._carry = b""
@@ -60,7 +61,7 @@ class DataReader:
     @property
     def size_octets(self) -> int:
         """How much content was taken so far."""
-        return self._size
+        return self._spooled.size_octets
 
     @property
     def rest(self) -> bytes:
@@ -74,16 +75,18 @@ class DataReader:
         else:
             self._drain(chunk)
 
-    def outcome(self) -> bytes:
+    def outcome(self) -> SpooledOctets:
         """Give the message.
 
         Raises:
             MailDataError: It has a bare line end, a NUL or an over-long line.
             MessageTooLargeError: It is larger than the limit.
+            StoreFullError: There was no room for it.
+            StoreUnavailableError: The disk did not answer.
         """
         if self._error is not None:
             raise self._error
-        return b"".join(self._blocks)
+        return self._spooled
 
     def _read(self, window: bytes) -> None:
         """Take the complete lines of a window that begins at the beginning of a line."""
@@ -119,15 +122,18 @@ class DataReader:
 
     def _store(self, block: bytes) -> None:
         """Keep a block that is clean, if there is room for it."""
-        self._size += len(block)
-        if self._size > self._limit:
-            self._refuse(MessageTooLargeError(size_octets=self._size, limit_octets=self._limit))
+        size = self._spooled.size_octets + len(block)
+        if size > self._limit:
+            self._refuse(MessageTooLargeError(size_octets=size, limit_octets=self._limit))
             return
-        self._blocks.append(block)
+        try:
+            self._spooled.write(block)
+        except MSSError as error:
+            self._refuse(error)
 
     def _refuse(self, error: MSSError) -> None:
         self._error = error
-        self._blocks.clear()
+        self._spooled.close()
 
     def _drain(self, chunk: bytes) -> None:
         """Look for the end of a message that is refused already."""

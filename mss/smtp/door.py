@@ -14,6 +14,7 @@ from typing import Protocol
 
 from crypto.tls import TlsEndpoint
 from directory.address import MailAddress
+from mss.blobs.spool import Spool
 from mss.errors import MSSError, RecipientUnknownError, TooManyUnknownError
 from mss.model.message import Origin
 from mss.model.principal import AccountPrincipal, PeerPrincipal, Principal
@@ -23,6 +24,7 @@ from mss.smtp import replies
 from mss.smtp.auth import Credentials
 from mss.smtp.noticing import Acquaintances, RefusalGate, UnknownMeter
 from mss.smtp.replies import Reply
+from mss.smtp.scale import Scale
 
 
 class Acceptance(Protocol):
@@ -110,6 +112,8 @@ class Door:
         name: `mx`, `submission` or `submissions`, for the log.
         tls: Gives the context for the next connection, so that certificates can be renewed.
         is_wrapped: True if TLS begins with the first octet (RFC 8314).
+        spool: Where messages wait while they arrive.
+        scale: How many octets of large ones are handed over at once, through all doors.
     """
 
     name: str
@@ -119,6 +123,8 @@ class Door:
     limits: LimitSettings
     tls: Callable[[], ssl.SSLContext]
     is_wrapped: bool = False
+    spool: Spool = field(default_factory=Spool)
+    scale: Scale = field(default_factory=Scale)
     is_stopping: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from mss.accounts.throttling import LoginThrottle
+from mss.blobs.spool import Spool
 from mss.errors import SettingsError
 from mss.settings import Settings
 from mss.smtp.connection import Connection
 from mss.smtp.contexts import DoorTls
 from mss.smtp.door import Acceptance, Door, Rules
 from mss.smtp.mx import PeerJudge, PeerRules
+from mss.smtp.scale import Scale
 from mss.smtp.submission import Authenticator, SubmissionRules
 
 _log = logging.getLogger(__name__)
@@ -106,9 +108,7 @@ async def open_smtp_doors(
     limits = services.settings.limits
     users = SubmissionRules(
         accounts=services.accounts,
-        throttle=LoginThrottle(
-            failures=limits.failed_logins, seconds=limits.failed_logins_seconds
-        ),
+        throttle=LoginThrottle(failures=limits.failed_logins, seconds=limits.failed_logins_seconds),
     )
     plans: list[tuple[str, str, Rules, Callable[[], ssl.SSLContext]]] = []
     if "mx" in only:
@@ -116,6 +116,7 @@ async def open_smtp_doors(
     if "submission" in only:
         plans.append(("submission", listen.submission, users, lambda: contexts.submission))
         plans.append(("submissions", listen.submissions, users, lambda: contexts.submission))
+    spool, scale = Spool(services.settings.path("spool")), Scale()
     ports: dict[str, int] = {}
     async with AsyncExitStack() as stack:
         for name, address, rules, context in plans:
@@ -129,6 +130,8 @@ async def open_smtp_doors(
                 limits=services.settings.limits,
                 tls=context,
                 is_wrapped=name == "submissions",
+                spool=spool,
+                scale=scale,
             )
             ports[name] = await stack.enter_async_context(_open(door, address, grace_seconds))
         yield SmtpDoors(ports=ports, tls=contexts)

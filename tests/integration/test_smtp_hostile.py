@@ -130,6 +130,71 @@ async def test_after_a_refused_message_the_state_is_known(
     assert len(services.acceptance.accepted) == 1
 
 
+SPLIT = b"From: x@y.fr\r\n\r\n..\r\n.\r.\r\n" + SMUGGLED[:10] + b"\r\n.\r\n"
+
+
+@pytest.mark.parametrize("at", range(1, len(SPLIT)))
+async def test_wherever_the_network_cuts_there_is_one_message(
+    wire: Wire, services: FakeServices, at: int
+) -> None:
+    """The end is found across any two packets, and so is a bare CR."""
+    await begin_mail(wire)
+    await wire.send(SPLIT[:at])
+    await asyncio.sleep(0)
+    await wire.send(SPLIT[at:])
+
+    assert (await wire.reply()).code == 554
+    assert (await wire.ask("NOOP")).code == 250
+    assert services.acceptance.accepted == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"From: x@y.fr\r\n\r\nhello\r\n.\r\n", b"N", b"\r\n.\r\nQUIT\r\n", b"RSET\r\n"]
+)
+async def test_content_before_354_ends_the_connection(
+    wire: Wire, services: FakeServices, content: bytes
+) -> None:
+    """RFC 2920, 3.1: DATA is the last of a group. Had it been refused, this would be commands."""
+    await wire.ask(f"MAIL FROM:<{WARD}>")
+    await wire.ask(f"RCPT TO:<{DOCTOR}>")
+    await wire.send(b"DATA\r\n" + content)
+
+    assert (await wire.reply()).code == 503
+    assert await wire.is_closed()
+    assert services.acceptance.accepted == []
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        b"BDAT 0 LAST\r\n",
+        b"BDAT 30 LAST\r\nMAIL FROM:<admin@ch-demo.mssante.fr>\r\n",
+        b"BDAT 99999999999999999999\r\nRSET\r\n",
+        b"BDAT -1\r\n",
+        b"bdat 5\r\nNOOP\r\n",
+    ],
+)
+async def test_a_chunk_is_never_read_as_commands(
+    wire: Wire, services: FakeServices, chunk: bytes
+) -> None:
+    """CHUNKING is not announced (CVE-2026-45185 and its kin); who uses it anyway is sent away."""
+    await wire.ask(f"MAIL FROM:<{WARD}>")
+    await wire.ask(f"RCPT TO:<{DOCTOR}>")
+    await wire.send(chunk)
+
+    assert (await wire.reply()).code == 502
+    assert await wire.is_closed()
+    assert services.acceptance.accepted == []
+
+
+async def test_what_is_not_served_is_not_announced(wire: Wire) -> None:
+    """Neither chunks, nor addresses beyond ASCII, nor binary content."""
+    said = (await wire.ask("EHLO x")).text.upper()
+
+    assert not {"CHUNKING", "SMTPUTF8", "BINARYMIME"} & set(said.split())
+    assert {"SIZE", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES", "DSN"} <= set(said.split())
+
+
 @pytest.mark.parametrize(
     ("body", "code", "status", "name"),
     [

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mss.blobs.spool import Spool
 from mss.errors import MessageTooLargeError
 from mss.smtp import data
 from mss.smtp.data import DataReader, find_fault, iter_wire
@@ -21,7 +22,7 @@ NASTY = st.lists(
 
 
 def read(chunks: Iterable[bytes], *, limit: int = LIMIT) -> DataReader:
-    reader = DataReader(limit)
+    reader = DataReader(limit, Spool().open())
     for chunk in chunks:
         if reader.is_complete:
             break
@@ -64,17 +65,17 @@ def test_the_reader_agrees_with_the_standard_however_the_network_cuts(
     assert answer is not None
     message, _ = answer
 
-    reader = DataReader(LIMIT)
+    reader = DataReader(LIMIT, Spool().open())
     chunks = cut(wire, at)
     while not reader.is_complete:
         reader.feed(chunks.pop(0))
 
     assert reader.rest + b"".join(chunks) == answer[1]
     if is_mail(message):
-        assert reader.outcome() == message
+        assert reader.outcome().read() == message
     else:
         with pytest.raises(MailDataError):
-            reader.outcome()
+            reader.outcome().read()
 
 
 @given(octets=NASTY, at=st.lists(st.integers(0, 10_000), max_size=6))
@@ -96,7 +97,7 @@ def test_what_the_relay_writes_the_door_reads(lines: list[bytes], at: list[int])
 
     reader = read(cut(b"".join(iter_wire(raw)), at))
 
-    assert reader.outcome() == raw
+    assert reader.outcome().read() == raw
     assert reader.rest == b""
 
 
@@ -121,7 +122,7 @@ def test_chunks_of_any_size_give_the_same_large_letter(size: int) -> None:
 
     reader = read(wire[start : start + size] for start in range(0, len(wire), size))
 
-    assert reader.outcome() == raw
+    assert reader.outcome().read() == raw
 
 
 @pytest.mark.parametrize("size", [1, 100, 100_000])
@@ -131,9 +132,9 @@ def test_the_limit_counts_content_only(size: int) -> None:
     wire = b"".join(iter_wire(raw))
     chunks = [wire[start : start + size] for start in range(0, len(wire), size)]
 
-    assert read(chunks, limit=4_000).outcome() == raw
+    assert read(chunks, limit=4_000).outcome().read() == raw
     with pytest.raises(MessageTooLargeError):
-        read(chunks, limit=3_999).outcome()
+        read(chunks, limit=3_999).outcome().read()
 
 
 def test_a_line_without_end_is_not_collected() -> None:
