@@ -38,7 +38,7 @@ async def provider(
 def open_provider(server: OidcServer, clock: FixedClock, **changes: object) -> IdentityProvider:
     """Make it as the server does."""
     oidc = server.settings(**changes)
-    client = open_provider_client(Settings(home="/nowhere", domains=("x.mssante.fr",), oidc=oidc))  # type: ignore[arg-type]
+    client = open_provider_client(Settings(home="/nowhere", domains=("x.mssante.fr",), oidc=oidc))
     keys = KeyRing(client=client, clock=clock, settings=oidc)
     return IdentityProvider(client=client, clock=clock, settings=oidc, keys=keys)
 
