@@ -8,6 +8,7 @@ from mss.mime.entity import (
     HeaderFinding,
     HeaderFindingCode,
     join_entity,
+    named_recipients,
     outer_message,
     prepend_fields,
     protected_entity,
@@ -314,3 +315,72 @@ def test_the_example_of_the_rfc_is_restored() -> None:
     message = parse_message(restored.raw)
     assert message.subject == "smime-signed-enc-hp-baseline"
     assert message.values("User-Agent") == ("Sample MUA Version 1.0",)
+
+
+def test_the_older_mark_protects_fields_too() -> None:
+    """`protected-headers="v1"` was written for years before the RFC; the subject was hidden."""
+    payload = a_plain_message(
+        b"Subject: inner", b'Content-Type: text/plain; protected-headers="v1"'
+    )
+    restored = restored_message(a_plain_message(b"Subject: ..."), payload)
+    assert restored.header_protected
+    assert restored.findings == ()
+    assert parse_message(restored.raw).subject == "inner"
+
+
+@pytest.mark.parametrize("mark", [b'"v2"', b"x"])
+def test_an_unknown_mark_protects_nothing(mark: bytes) -> None:
+    """What it promises is not known."""
+    payload = a_plain_message(b"Content-Type: text/plain; protected-headers=" + mark)
+    assert not restored_message(a_plain_message(), payload).header_protected
+
+
+@pytest.mark.parametrize("subject", [b"KOM-LE-Nachricht", b"KIM-Nachricht", b"...", b"[...]"])
+def test_a_subject_that_hides_is_not_a_change(subject: bytes) -> None:
+    """Each kind of software says nothing in its own words."""
+    payload = b"Content-Type: message/rfc822\r\n\r\n" + a_plain_message(b"Subject: inner")
+    assert _found(a_plain_message(b"Subject: " + subject), payload) == set()
+
+
+def test_a_signature_around_a_whole_message_is_not_kept() -> None:
+    """Readers could not open what is forwarded inside a signature; a finding says so."""
+    inner = a_plain_message(b"Subject: inner")
+    payload = b"Content-Type: message/rfc822\r\n\r\n" + inner
+    restored = restored_message(a_plain_message(), payload, evidence=_signed(payload))
+    assert [one.code for one in restored.findings][-1] is HeaderFindingCode.SIGNATURE_NOT_KEPT
+    assert parse_message(restored.raw).content_type == "text/plain"
+
+
+@pytest.mark.parametrize("cipher", [True, False])
+def test_a_blind_copy_names_its_reader_inside_only(cipher: bool) -> None:  # noqa: FBT001 - a case
+    """RFC 5322, 3.6.3: signed, so that the reader knows; and not shown when it is read."""
+    raw = a_plain_message()
+    payload = protected_entity(raw, cipher=cipher, blind_copy_to="x@y.fr")
+    outer = outer_message(raw, CIPHER, obscure_subject=cipher)
+    restored = restored_message(outer, payload)
+    assert restored.recipients == {"c@d.fr", "x@y.fr"}
+    assert restored.findings == ()
+    assert b"x@y.fr" not in outer
+    assert b"x@y.fr" not in restored.raw
+
+
+def test_the_protected_recipients_are_those_of_to_cc_and_bcc() -> None:
+    """In one spelling, whatever the sender's was."""
+    raw = a_plain_message(b"Cc: Name <E@F.fr>")
+    assert restored_message(raw, protected_entity(raw, cipher=False)).recipients == {
+        "c@d.fr",
+        "e@f.fr",
+    }
+    assert named_recipients(raw) == {"c@d.fr", "e@f.fr"}
+
+
+def test_recipients_that_cannot_be_read_are_unknown() -> None:
+    """A list of half of them would be a lie."""
+    raw = a_plain_message(b"Cc: a@b(c)@d.fr")
+    assert named_recipients(raw) is None
+    assert restored_message(raw, protected_entity(raw, cipher=False)).recipients is None
+
+
+def test_without_protection_nobody_was_named_by_the_signer() -> None:
+    """Fields outside are anybody's."""
+    assert restored_message(a_plain_message(), b"\r\nx").recipients is None

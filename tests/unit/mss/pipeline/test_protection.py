@@ -502,6 +502,18 @@ async def test_an_oracle_gets_one_answer_from_those_who_keep_everything(
     assert codes(broken) == [("signature-broken", "error")]
 
 
+async def test_garbage_is_kept_closed(homes: Path, clock: FixedClock, practices: Practices) -> None:
+    """What does not read as mail must get the same answer as what does."""
+    garbage = practices.close(b"Content-Type: text/plain\r\n\r\nno line\nof mail", SOFT)
+    raw = entities.outer_message(TO_WARD, garbage, obscure_subject=True)
+    settings = ProtectionSettings(malleable_content="deposit")
+    async with a_pair(homes, clock, protection=settings) as pair:
+        security = await taken(pair, raw)
+
+    assert security.verdict is Verdict.UNREADABLE
+    assert codes(security) == [("undecryptable", "error")]
+
+
 async def test_a_signed_letter_in_cbc_is_as_good_as_any(pair: Pair, practices: Practices) -> None:
     """The signature inside protects it."""
     security = await taken(pair, practices.letter(profile=SOFT))
