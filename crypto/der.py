@@ -332,7 +332,8 @@ def normalised(element: Element) -> bytes:
 
 def encode(tag: int, *parts: bytes) -> bytes:
     """Return the element *tag* whose content is *parts* in order."""
-    return b"".join((header(tag, sum(map(len, parts))), *parts))
+    content = parts[0] if len(parts) == 1 else b"".join(parts)
+    return header(tag, len(content)) + content
 
 
 def header(tag: int, length: int) -> bytes:

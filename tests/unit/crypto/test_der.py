@@ -1,6 +1,9 @@
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crypto import der
 from crypto.der import DerSyntaxError
@@ -138,3 +141,53 @@ def test_fields_are_taken_in_order_and_completely() -> None:
     fields.take(der.NULL)
     with pytest.raises(DerSyntaxError, match="missing-field"):
         fields.take()
+
+
+@pytest.mark.parametrize("content", [b"\x00\x00", b"\x00\x7f", b"\xff\xff", b"\xff\x80", b""])
+def test_integers_in_more_octets_than_needed_are_refused(content: bytes) -> None:
+    """X.690, 8.3.2: BER has one form of them too, so two readers cannot differ."""
+    with pytest.raises(DerSyntaxError, match="integer"):
+        der.read_integer(der.parse(der.encode(der.INTEGER, content)))
+
+
+@pytest.mark.parametrize(("levels", "is_read"), [(1, True), (4, True), (5, False), (19, False)])
+def test_strings_within_strings_are_bounded(levels: int, is_read: bool) -> None:  # noqa: FBT001 -- a parameter of the test
+    """Four levels are more than anybody writes."""
+    octets = b"\x24\x80" * levels + der.octet_string(b"abc") + b"\x00\x00" * levels
+    found: bytes | None = None
+
+    with suppress(DerSyntaxError):
+        found = der.read_octets(der.parse(octets))
+
+    assert (found == b"abc") is is_read
+
+
+def test_a_string_has_pieces_of_strings_only() -> None:
+    """Whatever else is inside is not content."""
+    with pytest.raises(DerSyntaxError, match="unexpected-tag"):
+        der.read_octets(der.parse(der.encode(0x24, der.octet_string(b"a"), der.integer(1))))
+
+
+@pytest.mark.parametrize(
+    ("octets", "reason"),
+    [
+        (b"", "truncated"),
+        (b"\x04", "truncated"),
+        (b"\x1f\x01", "high-tag-number"),
+        (b"\x04\x80", "indefinite-primitive"),
+        (b"\x04\x82\x01", "length"),
+        (b"\x04\x89" + bytes(9), "length"),
+    ],
+)
+def test_a_header_alone_is_read_or_refused(octets: bytes, reason: str) -> None:
+    """Its content may be far away, or never come."""
+    with pytest.raises(DerSyntaxError, match=reason):
+        der.parse_header(octets, 0)
+
+
+@given(tag=st.sampled_from([0x04, 0x30, 0xA0, 0x80]), length=st.integers(0, 2**63))
+def test_headers_are_undone(tag: int, length: int) -> None:
+    """Any length that fits in eight octets."""
+    octets = der.header(tag, length)
+
+    assert der.parse_header(octets, 0) == (tag, length, len(octets))
