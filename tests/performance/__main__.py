@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.performance import accept, blobs, relay, slowdisk, smime, store
+from tests.performance import accept, blobs, relay, slowdisk, smime, store, trust
 from tests.support.debian import PeerMissingError
 
 BENCHES = {
@@ -12,6 +12,7 @@ BENCHES = {
     "accept": accept.run,
     "relay": relay.run,
     "slowdisk": slowdisk.run,
+    "trust": trust.run,
 }
 
 
