@@ -51,41 +51,55 @@ DEFAULT_LIMITS: Final = Limits()
 
 def decompress(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """Return the content of a ContentInfo that holds a CompressedData, in DER or BER."""
-    compressed = _parse(octets)
-    most = limits.allowed(len(compressed))
-    pieces: list[bytes] = []
-    size = 0
-    for piece in _inflate(compressed):
-        size += len(piece)
-        if size > most:
-            raise CmsSyntaxError("decompressed-too-large")
-        pieces.append(piece)
-    return b"".join(pieces)
+    compressed = parse_compressed(octets)
+    inflater = Inflater(limits.allowed(len(compressed)))
+    return b"".join((*inflater.update(compressed), *inflater.finish()))
 
 
-def _inflate(compressed: bytes) -> Iterator[bytes]:
-    """Yield what comes out, in pieces; exactly one zlib stream, checksum included."""
-    stream = zlib.decompressobj()
-    try:
+class Inflater:
+    """Undoes zlib, piece by piece: exactly one stream, checksum included, within a limit."""
+
+    def __init__(self, most_octets: int) -> None:
+        self._stream = zlib.decompressobj()
+        self._left = most_octets
+
+    def update(self, compressed: bytes) -> Iterator[bytes]:
+        """Go through what comes out; it must be gone through to the end.
+
+        Raises:
+            CmsSyntaxError: It is damaged, too large, or something follows it.
+        """
         # Fed in pieces too, because what is not yet consumed is copied at every step.
         for at in range(0, len(compressed), PIECE_OCTETS):
             rest = compressed[at : at + PIECE_OCTETS]
-            while rest and not stream.eof:
-                yield stream.decompress(rest, PIECE_OCTETS)
-                rest = stream.unconsumed_tail
-            if stream.unused_data or rest:
+            while rest and not self._stream.eof:
+                yield self._step(rest)
+                rest = self._stream.unconsumed_tail
+            if self._stream.unused_data or rest:
                 raise CmsSyntaxError("compressed-trailing-octets")
-        while not stream.eof:
-            piece = stream.decompress(b"", PIECE_OCTETS)
-            if not piece and not stream.eof:
+
+    def finish(self) -> Iterator[bytes]:
+        """Go through what is left; raises as `update`, and when the end is missing."""
+        while not self._stream.eof:
+            piece = self._step(b"")
+            if not piece and not self._stream.eof:
                 raise CmsSyntaxError("compressed-truncated")
             yield piece
-    except zlib.error as error:
-        raise CmsSyntaxError("compressed-content") from error
+
+    def _step(self, compressed: bytes) -> bytes:
+        try:
+            piece = self._stream.decompress(compressed, PIECE_OCTETS)
+        except zlib.error as error:
+            raise CmsSyntaxError("compressed-content") from error
+        self._left -= len(piece)
+        if self._left < 0:
+            raise CmsSyntaxError("decompressed-too-large")
+        return piece
 
 
 @declared
-def _parse(octets: bytes) -> bytes:
+def parse_compressed(octets: bytes) -> bytes:
+    """Return what is compressed in a ContentInfo that holds a CompressedData, as it stands."""
     outer = der.Fields(der.parse(octets))
     if der.read_oid(outer.take()) != COMPRESSED_DATA:
         raise CmsSyntaxError("content-type")

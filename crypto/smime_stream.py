@@ -16,7 +16,7 @@ Sources
     RFC 8551 (S/MIME 4.0); RFC 5083; CVE-2017-17689 (Efail): no plaintext before it was judged.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -260,6 +260,11 @@ class _Opening:
         self._trust = trust
         self._only_authenticated = only_authenticated
         self._files: list[QuarantineFile] = []
+        self._steps: dict[Kind, Callable[[Span], tuple[layers.Layer, Span | None]]] = {
+            Kind.ENCRYPTED: self._decrypt,
+            Kind.SIGNED: self._verify,
+            Kind.COMPRESSED: self._decompress,
+        }
 
     def run(self, source: Span) -> OpenedFile:
         found: list[layers.Layer] = []
@@ -267,14 +272,14 @@ class _Opening:
         evidence: Span | None = None
         while content is not None:
             kind = stream_read.claim(content)
-            if kind not in {Kind.ENCRYPTED, Kind.SIGNED}:
+            take_off = self._steps.get(kind)
+            if take_off is None:
                 break
             if len(found) == layers.MAX_LAYERS:
                 found.append(layers.Layer(kind=kind, error=CmsSyntaxError("too-many-layers")))
                 content = None
                 break
             evidence = content if kind is Kind.SIGNED else evidence
-            take_off = self._decrypt if kind is Kind.ENCRYPTED else self._verify
             layer, content = take_off(content)
             found.append(layer)
         report = layers.Unwrapped(
@@ -308,6 +313,13 @@ class _Opening:
         except CryptoError as error:
             return layers.Layer(kind=Kind.ENCRYPTED, error=error), None
         return layers.Layer(kind=Kind.ENCRYPTED, decrypted=decrypted.facts), decrypted.entity
+
+    def _decompress(self, span: Span) -> tuple[layers.Layer, Span | None]:
+        try:
+            content = stream_read.decompress(span, quarantine=self._quarantine)
+        except CryptoError as error:
+            return layers.Layer(kind=Kind.COMPRESSED, error=error), None
+        return layers.Layer(kind=Kind.COMPRESSED), content
 
     def _verify(self, span: Span) -> tuple[layers.Layer, Span | None]:
         try:

@@ -25,6 +25,7 @@ from typing import Final, Protocol
 
 from crypto import base64_lines, cms, enveloped_data, layout, tlv
 from crypto.base64_lines import wrap_base64
+from crypto.compressed_data import DEFAULT_LIMITS, Inflater, Limits, parse_compressed
 from crypto.entity import MAX_HEADER_OCTETS, Entity, read_entity, split_signed
 from crypto.errors import DecryptionError, NotEncryptedError, SignatureError
 from crypto.flow import PIECE_OCTETS, ReadableFile, Span, of_file
@@ -115,6 +116,31 @@ def decrypt(
         findings=opened.findings,
     )
     return DecryptedFile(entity=Span(file), facts=facts, file=file)
+
+
+def decompress(
+    source: ReadableFile, *, quarantine: Quarantine, limits: Limits = DEFAULT_LIMITS
+) -> Span:
+    """Undo compression from file to file, within *limits*, as `crypto.compressed_data` does."""
+    span = Span(source)
+    header = read_head(span)
+    sizes: list[int] = []
+    skeleton = tlv.split(_body(span, header), take=lambda piece: sizes.append(len(piece)))
+    parse_compressed(skeleton)
+    inflater = Inflater(limits.allowed(sum(sizes)))
+    file = quarantine()
+
+    def write(pieces: Iterator[bytes]) -> None:
+        for piece in pieces:
+            file.write(piece)
+
+    try:
+        tlv.split(_body(span, header), take=lambda piece: write(inflater.update(piece)))
+        write(inflater.finish())
+    except BaseException:
+        discard(file)
+        raise
+    return Span(file)
 
 
 def claim(span: Span) -> Kind:

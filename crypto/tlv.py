@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from crypto import der
-from crypto.algorithms import SIGNED_DATA
+from crypto.algorithms import COMPRESSED_DATA, SIGNED_DATA
 from crypto.errors import CmsSyntaxError
 from crypto.flow import PIECE_OCTETS
 
@@ -192,8 +192,8 @@ class Cursor:
 def split(pieces: Iterable[bytes], *, take: Callable[[bytes], object]) -> bytes:
     """Cut a CMS object in two: give its content to *take*, return the rest as a skeleton.
 
-    SignedData, EnvelopedData and AuthEnvelopedData are understood, attached or detached. Whether
-    the skeleton makes sense is for the parser of objects in memory to say.
+    SignedData, EnvelopedData, AuthEnvelopedData and CompressedData are understood, attached or
+    detached. Whether the skeleton makes sense is for the parser of objects in memory to say.
 
     Raises:
         CmsSyntaxError: It does not follow the encoding, or its structure is too large.
@@ -220,31 +220,33 @@ class _Splitter:
         kind = self._copy(cursor.expect(der.OBJECT_IDENTIFIER))
         cursor.enter(cursor.expect(der.context(0)))
         cursor.enter(cursor.expect(der.SEQUENCE))
-        is_signed = kind == der.oid(SIGNED_DATA)
-        body = der.sequence(*self._members(is_signed))
+        body = der.sequence(*self._members(kind))
         explicit = der.encode(der.context(0), body, *self._rest())
         whole = der.sequence(kind, explicit, *self._rest())
         cursor.finish()
         return whole
 
-    def _members(self, is_signed: bool) -> Iterator[bytes]:  # noqa: FBT001 -- private
-        """Pass over the members until the first SEQUENCE, which holds the content."""
-        is_found = False
+    def _members(self, kind: bytes) -> Iterator[bytes]:
+        """Pass over the members until the SEQUENCE that holds the content."""
+        # In a CompressedData the algorithm stands before it; elsewhere it is the first.
+        before = 1 if kind == der.oid(COMPRESSED_DATA) else 0
+        is_explicit = kind in {der.oid(SIGNED_DATA), der.oid(COMPRESSED_DATA)}
         while header := self._cursor.next():
-            if header.tag != der.SEQUENCE or is_found:
+            is_sequence = header.tag == der.SEQUENCE
+            if is_sequence and before == 0:
+                self._cursor.enter(header)
+                yield der.sequence(*self._content_info(is_explicit=is_explicit))
+            else:
                 yield self._copy(header)
-                continue
-            is_found = True
-            self._cursor.enter(header)
-            yield der.sequence(*self._content_info(is_signed))
+            before -= is_sequence
 
-    def _content_info(self, is_signed: bool) -> Iterator[bytes]:  # noqa: FBT001 -- private
+    def _content_info(self, *, is_explicit: bool) -> Iterator[bytes]:
         primitive = der.context(0, constructed=False)
         while header := self._cursor.next():
             is_content = not self._has_content and header.tag | der.CONSTRUCTED == der.context(0)
             if not is_content:
                 yield self._copy(header)
-            elif is_signed and header.tag == der.context(0):
+            elif is_explicit and header.tag == der.context(0):
                 self._cursor.enter(header)
                 yield der.encode(header.tag, *self._explicit_content())
             else:

@@ -1,7 +1,9 @@
 """Letters that are signed, encrypted and read from file to file."""
 
 import io
+import zlib
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -292,6 +294,57 @@ def test_a_sealed_quarantine_serves(tmp_path: Path) -> None:
         assert opened.content is not None
         assert opened.content.read() == LONG
         assert list(tmp_path.iterdir()) == []
+
+
+VARIED = b"Content-Type: text/plain\r\n\r\n" + b"".join(
+    sha256(number.to_bytes(4, "big")).hexdigest().encode() + b"\r\n" for number in range(8000)
+)
+"""What does not compress to nothing: that would be taken for a bomb."""
+
+
+def compressed(content: bytes, change: Callable[[bytearray], object] = len) -> bytes:
+    octets = bytearray(zlib.compress(content))
+    change(octets)
+    inside = der.sequence(
+        der.oid(algorithms.DATA), der.encode(der.context(0), der.octet_string(bytes(octets)))
+    )
+    data = der.sequence(der.integer(0), der.sequence(der.oid(algorithms.ZLIB)), inside)
+    cms = der.sequence(der.oid(algorithms.COMPRESSED_DATA), der.encode(der.context(0), data))
+    return (
+        b"Content-Type: application/pkcs7-mime; smime-type=compressed-data\r\n"
+        b"Content-Transfer-Encoding: base64\r\n\r\n" + wrap_base64(cms)
+    )
+
+
+@pytest.mark.parametrize(
+    "letter",
+    [compressed(signed(VARIED)), signed(compressed(VARIED)), encrypted(signed(compressed(VARIED)))],
+    ids=["around-a-signature", "inside-a-signature", "inside-everything"],
+)
+def test_compression_is_taken_off(letter: bytes) -> None:
+    """Wherever it is (RFC 8551, 3.6)."""
+    found = WHO.streaming(letter)
+
+    assert found.content == VARIED
+    assert found == WHO.in_memory(letter)
+
+
+@pytest.mark.parametrize(
+    ("letter", "reason"),
+    [
+        (compressed(bytes(6_000_000)), "decompressed-too-large"),
+        (compressed(VARIED, lambda octets: octets.pop()), "compressed-truncated"),
+        (compressed(VARIED, lambda octets: octets.append(0)), "compressed-trailing-octets"),
+        (compressed(VARIED, lambda octets: octets.reverse()), "compressed-content"),
+    ],
+)
+def test_bad_compression_is_refused_within_limits(letter: bytes, reason: str) -> None:
+    """For the same reason as in memory, and nothing of it remains."""
+    found = WHO.streaming(letter)
+
+    assert found.content is None
+    assert reason in str(found.layers[0])
+    assert found == WHO.in_memory(letter)
 
 
 # --- What is refused -------------------------------------------------------------------------
