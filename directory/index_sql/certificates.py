@@ -11,10 +11,19 @@ the national files does not touch it.
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from directory.address import Domain, MailAddress
 from directory.index_sql import tables
+
+# Asked for each recipient of each letter: built once, and one question for both.
+_TABLE = tables.certificate
+_CANDIDATES = (
+    select(_TABLE.c.subject, _TABLE.c.der)
+    .where(_TABLE.c.subject.in_([bindparam("own"), bindparam("domain")]))
+    .order_by(_TABLE.c.published_at.desc(), _TABLE.c.fingerprint)
+)
+_VALID_CANDIDATES = _CANDIDATES.where(_TABLE.c.not_after_at >= bindparam("at"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,19 +96,13 @@ def find_certificates(
     Returns:
         DER, the one published last first.
     """
-    table = tables.certificate
-    for subject in (address, address.domain):
-        query = (
-            select(table.c.der)
-            .where(table.c.subject == _key(subject))
-            .order_by(table.c.published_at.desc(), table.c.fingerprint)
-        )
-        if at is not None:
-            query = query.where(table.c.not_after_at >= at)
-        found = list(connection.execute(query).scalars())
-        if found:
-            return found
-    return []
+    names = {"own": _key(address), "domain": _key(address.domain)}
+    if at is None:
+        rows = connection.execute(_CANDIDATES, names).all()
+    else:
+        rows = connection.execute(_VALID_CANDIDATES, {**names, "at": at}).all()
+    own = [row.der for row in rows if row.subject == names["own"]]
+    return own or [row.der for row in rows]
 
 
 def withdraw_certificate(

@@ -8,7 +8,7 @@ Errors
     `RepeatError` when another transaction accepted the same octets for every recipient.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -133,13 +133,14 @@ class Recorder:
         new = [one for one in letters if not all(key in taken for key in one.ready.keys.values())]
         if new:
             self._write(connection, new, taken)
-        return [one in new for one in letters]
+        written = {one.row.id for one in new}
+        return [one.row.id in written for one in letters]
 
     def _write(
-        self, connection: Connection, letters: Sequence[Letter], taken: Mapping[str, str]
+        self, connection: Connection, letters: Sequence[Letter], taken: Collection[str]
     ) -> None:
         messages.insert_messages(connection, [one.row for one in letters])
-        fresh = self._claim_keys(connection, letters, taken)
+        owners = self._claim_keys(connection, letters, taken)
         own = mailboxes.find_ids(
             connection, {one.own_key for one in letters if one.own_key is not None}
         )
@@ -150,7 +151,11 @@ class Recorder:
         for one in letters:
             reported = self._correlate(connection, one)
             events += [(event, one.row.accepted_at) for event in (*reported, _event(one))]
-            routes = [r for r in one.ready.routes if one.ready.keys[r.address.key] in fresh]
+            routes = [
+                route
+                for route in one.ready.routes
+                if owners.get(one.ready.keys[route.address.key]) == one.row.id
+            ]
             added += [self._delivery(one, route) for route in routes]
             deposits += _received(one, routes, is_matched=bool(reported))
             deposits += _sent(one, own)
@@ -165,20 +170,24 @@ class Recorder:
 
     @staticmethod
     def _claim_keys(
-        connection: Connection, letters: Sequence[Letter], taken: Mapping[str, str]
-    ) -> set[str]:
-        claims = {
-            key: one.row.id
-            for one in letters
-            for key in one.ready.keys.values()
-            if key not in taken
-        }
-        at = letters[0].row.accepted_at
-        fresh = messages.claim_acceptance_keys(connection, claims, at=at)
+        connection: Connection, letters: Sequence[Letter], taken: Collection[str]
+    ) -> dict[str, str]:
+        """Give each key that nobody has yet to the first letter that wants it.
+
+        Returns:
+            The keys that are new, with the identifiers of their letters.
+        """
+        claims: dict[str, str] = {}
         for one in letters:
-            if not any(claims.get(key) == one.row.id and key in fresh for key in claims):
-                raise RepeatError
-        return fresh
+            for key in one.ready.keys.values():
+                if key not in taken:
+                    claims.setdefault(key, one.row.id)
+        at = letters[0].row.accepted_at
+        won = messages.claim_acceptance_keys(connection, claims, at=at)
+        owners = {key: claims[key] for key in won}
+        if set(owners.values()) != {one.row.id for one in letters}:
+            raise RepeatError
+        return owners
 
     @staticmethod
     def _touched(letters: Sequence[Letter], own: Mapping[str, str]) -> Iterator[str]:

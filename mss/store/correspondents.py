@@ -13,10 +13,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from mss.store.tables import correspondent
+
+# Asked for each letter that leaves, so it is built once.
+_FIND = select(correspondent).where(
+    correspondent.c.address_key.in_(bindparam("keys", expanding=True))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +46,6 @@ def find_correspondents(
     connection: Connection, address_keys: Collection[str]
 ) -> dict[str, Correspondent]:
     """Find what is known of these mailboxes, by their normalised addresses."""
-    query = select(correspondent).where(correspondent.c.address_key.in_(address_keys))
     found = (
         Correspondent(
             address_key=row.address_key,
@@ -51,7 +55,7 @@ def find_correspondents(
             signed_at=row.signed_at,
             seen_at=row.seen_at,
         )
-        for row in connection.execute(query)
+        for row in connection.execute(_FIND, {"keys": sorted(address_keys)})
     )
     return {one.address_key: one for one in found}
 

@@ -386,7 +386,6 @@ async def test_rset_forgets_the_mail_and_keeps_the_login(user: Wire) -> None:
         ("HELP", 214, "2.0.0"),
         ("HELP MAIL", 214, "2.0.0"),
         ("NOOP whatever", 250, "2.0.0"),
-        ("BDAT 10", 502, "5.5.1"),
         ("RSET now", 501, "5.5.4"),
         ("QUIT now", 501, "5.5.4"),
         ("DATA now", 501, "5.5.4"),

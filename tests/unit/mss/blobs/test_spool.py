@@ -112,9 +112,13 @@ def test_half_a_message_is_never_taken_for_the_whole(
 ) -> None:
     """A file that lost its end is trouble of ours, not a shorter letter."""
     monkeypatch.setattr("mss.blobs.spool.SealedTemporaryFile", ForgetfulFile)
-    with closing(filled(Spool(tmp_path), 2 * MEMORY_OCTETS)) as spooled:
-        with pytest.raises(StoreUnavailableError):
-            spooled.read()
+    spool = Spool(tmp_path)
+
+    with (
+        closing(filled(spool, 2 * MEMORY_OCTETS)) as spooled,
+        pytest.raises(StoreUnavailableError),
+    ):
+        spooled.read()
 
 
 def test_a_folder_that_cannot_be_used_is_unavailable(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -450,6 +451,23 @@ async def test_the_same_letter_at_the_same_moment_is_accepted_once(
     assert late.is_repeat
     assert late.message_id == first.message_id
     assert await pair.hospital.blobs.count() == before
+
+
+async def test_letters_that_wait_together_share_no_recipient(
+    pair: Pair, ward: AccountPrincipal
+) -> None:
+    """The same octets to overlapping recipients, in one transaction: nobody gets them twice."""
+    both = [(LAB, GP), (LAB, WARD), (LAB,)]
+
+    accepted = await asyncio.gather(
+        *(pair.hospital.submit(ward, a_letter(to=LAB), *recipients) for recipients in both)
+    )
+
+    served = await pair.hospital.database.read(
+        lambda c: list(c.execute(select(tables.delivery.c.recipient)).scalars())
+    )
+    assert sorted(served) == sorted([LAB, GP, WARD])
+    assert [one.is_repeat for one in accepted] == [False, False, True]
 
 
 async def test_a_repeat_is_a_new_letter_after_a_week(pair: Pair, ward: AccountPrincipal) -> None:
