@@ -14,7 +14,16 @@ from fastapi.telemetry import TelemetryConfig
 from api import problems
 from api.description import describe, load_document, methods_by_path
 from api.limits import BodyLimit, Framing, HeadAsGet, Journal
-from api.routes import directory, health, mailboxes, messages, pages, recipients, tracking
+from api.routes import (
+    admin_queue,
+    directory,
+    health,
+    mailboxes,
+    messages,
+    pages,
+    recipients,
+    tracking,
+)
 from api.sending import OVERHEAD_OCTETS
 from mss.services import Services
 
@@ -37,6 +46,8 @@ API_ROUTERS: Final = (
     health.router,
 )
 
+ADMIN_ROUTERS: Final = (health.router, admin_queue.router)
+
 
 def create_app(services: Services) -> FastAPI:
     """Make the API: what mailbox owners and their software call."""
@@ -45,7 +56,7 @@ def create_app(services: Services) -> FastAPI:
 
 def create_admin_app(services: Services) -> FastAPI:
     """Make the administration application; listen with it on the operator's own network only."""
-    app = bare_app((health.router,))
+    app = bare_app(ADMIN_ROUTERS)
     return _serving(app, services, document=describe(app))
 
 

@@ -102,7 +102,11 @@ def tracking_out(message_id: str, timelines: tuple[Tracking, ...]) -> sending.Tr
                 state=one.state,
                 events=[
                     sending.TrackingEventOut(
-                        at=event.at, station=event.station, code=event.code, detail=event.detail
+                        at=event.at,
+                        station=event.station,
+                        code=event.code,
+                        detail=event.detail,
+                        host=event.host,
                     )
                     for event in one.events
                 ],

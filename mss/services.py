@@ -11,6 +11,7 @@ from mss.clock import Clock
 from mss.mailboxes.drafting import Drafting
 from mss.mailboxes.lifecycle import Mailboxes
 from mss.mailboxes.lookup import DirectoryLookup
+from mss.mailboxes.queue import QueueDesk
 from mss.mailboxes.reading import Reading
 from mss.mailboxes.tracking import TrackingDesk
 from mss.pipeline.accept import Acceptance
@@ -33,6 +34,7 @@ class Services:
     drafting: Drafting
     health: Health
     mailboxes: Mailboxes
+    queue: QueueDesk
     reading: Reading
     tracking: TrackingDesk
     trust: TrustSpace

@@ -96,8 +96,9 @@ class TrackingEventOut(View):
 
     at: datetime
     station: Station
-    code: str | None
+    code: str | None = Field(description="Why, for what failed or waits; permanent names.")
     detail: str | None
+    host: str | None = Field(description="The host of the other operator that was spoken to.")
 
 
 class RecipientTracking(View):

@@ -1,17 +1,20 @@
 """`mss queue`: what waits to be carried to other operators."""
 
-from collections.abc import Callable
+import getpass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 
 import click
 
-from mss.cli.compose import Desk, open_desk
+from mss.cli.compose import open_desk, queue_desk
 from mss.cli.root import Group, answer, root, run, settings_of
-from mss.errors import ConflictError, NotFoundError
-from mss.model.audit import AuditEvent, AuditName
-from mss.model.delivery import Delivery, DeliveryState, Station
-from mss.store import audit, deliveries
-from mss.store.engine import Connection
+from mss.mailboxes.queue import QueuedDelivery, QueueDesk
+from mss.model.delivery import Delivery, DeliveryState
+from mss.settings import Settings
+from mss.store.destinations import Destination
+
+MANY = 100_000
 
 
 @root.group("queue", cls=Group)
@@ -19,40 +22,67 @@ def queue() -> None:
     """Deliveries to other operators."""
 
 
+@asynccontextmanager
+async def _open(settings: Settings) -> AsyncIterator[QueueDesk]:
+    async with open_desk(settings) as desk:
+        yield queue_desk(desk)
+
+
 @queue.command("list")
 @click.option(
     "--state", "states", multiple=True, type=click.Choice([one.value for one in DeliveryState])
 )
-@click.option("--limit", type=click.IntRange(1, 100_000), default=100)
+@click.option("--limit", type=click.IntRange(1, MANY), default=100)
 @click.pass_context
 def list_(context: click.Context, states: tuple[str, ...], limit: int) -> None:
     """List deliveries, oldest first [default: those that are queued or held]."""
     wanted = [DeliveryState(one) for one in states] or [DeliveryState.QUEUED, DeliveryState.HELD]
 
     async def work() -> list[Delivery]:
-        async with open_desk(settings_of(context)) as desk:
-            return await desk.database.read(
-                lambda c: deliveries.list_deliveries(c, states=wanted, limit=limit)
-            )
+        async with _open(settings_of(context)) as desk:
+            return await desk.list_deliveries(wanted, limit=limit)
 
     found = run(work())
     answer(context, [_facts(one) for one in found], *map(_line, found))
+
+
+@queue.command("destinations")
+@click.option("--limit", type=click.IntRange(1, MANY), default=100)
+@click.pass_context
+def destinations(context: click.Context, limit: int) -> None:
+    """List the domains that cannot be reached, the longest failing first."""
+
+    async def work() -> list[Destination]:
+        async with _open(settings_of(context)) as desk:
+            return await desk.list_destinations(limit=limit)
+
+    found = run(work())
+    answer(context, [asdict(one) for one in found], *map(_destination_line, found))
 
 
 @queue.command("show")
 @click.argument("delivery_id", metavar="ID")
 @click.pass_context
 def show(context: click.Context, delivery_id: str) -> None:
-    """Show one delivery."""
+    """Show one delivery and what happened to it."""
 
-    async def work() -> Delivery | None:
-        async with open_desk(settings_of(context)) as desk:
-            return await desk.database.read(lambda c: deliveries.find_delivery(c, delivery_id))
+    async def work() -> QueuedDelivery:
+        async with _open(settings_of(context)) as desk:
+            return await desk.get_delivery(delivery_id)
 
     found = run(work())
-    if found is None:
-        raise NotFoundError(what="delivery")
-    answer(context, _facts(found), *(f"{key:18} {value}" for key, value in _facts(found).items()))
+    facts = _facts(found.delivery)
+    lines = [f"{key:18} {value}" for key, value in facts.items()]
+    lines += [
+        f"{one.at:%Y-%m-%d %H:%M:%S} {one.station.value:14} "
+        f"{one.code or ''} {one.host or ''} {one.detail or ''}".rstrip()
+        for one in found.events
+    ]
+    if found.destination is not None:
+        lines.append(_destination_line(found.destination))
+    facts["events"] = [asdict(one) for one in found.events]
+    facts["destination"] = asdict(found.destination) if found.destination else None
+    answer(context, facts, *lines)
 
 
 @queue.command("retry")
@@ -60,20 +90,7 @@ def show(context: click.Context, delivery_id: str) -> None:
 @click.pass_context
 def retry(context: click.Context, delivery_id: str) -> None:
     """Try the delivery ID now; a held one is released."""
-
-    def change(connection: Connection, desk: Desk) -> bool:
-        now = desk.clock.now()
-        _note(connection, desk, AuditName.DELIVERY_RETRIED, delivery_id)
-        return deliveries.advance(
-            connection,
-            delivery_id,
-            to=DeliveryState.QUEUED,
-            station=Station.RELEASED,
-            at=now,
-        ) or deliveries.retry_now(connection, delivery_id, now=now)
-
-    _apply(context, delivery_id, change)
-    answer(context, {"id": delivery_id, "state": "queued"}, f"{delivery_id} is due now.")
+    _change(context, lambda desk: desk.retry(delivery_id, actor=_actor()))
 
 
 @queue.command("hold")
@@ -81,7 +98,7 @@ def retry(context: click.Context, delivery_id: str) -> None:
 @click.pass_context
 def hold(context: click.Context, delivery_id: str) -> None:
     """Keep the delivery ID until it is released with `retry`."""
-    _move(context, delivery_id, DeliveryState.HELD, Station.HELD, AuditName.DELIVERY_HELD)
+    _change(context, lambda desk: desk.hold(delivery_id, actor=_actor()))
 
 
 @queue.command("drop")
@@ -89,45 +106,26 @@ def hold(context: click.Context, delivery_id: str) -> None:
 @click.confirmation_option(prompt="The letter will never be delivered. Drop it?")
 @click.pass_context
 def drop(context: click.Context, delivery_id: str) -> None:
-    """Never deliver ID; its sender sees it in the timeline."""
-    _move(context, delivery_id, DeliveryState.DROPPED, Station.DROPPED, AuditName.DELIVERY_DROPPED)
+    """Never deliver ID; its sender is told."""
+    _change(context, lambda desk: desk.drop(delivery_id, actor=_actor()))
 
 
-def _move(
-    context: click.Context, delivery_id: str, to: DeliveryState, station: Station, name: AuditName
-) -> None:
-    def change(connection: Connection, desk: Desk) -> bool:
-        _note(connection, desk, name, delivery_id)
-        return deliveries.advance(
-            connection, delivery_id, to=to, station=station, at=desk.clock.now()
-        )
+def _change(context: click.Context, change: Callable[[QueueDesk], Awaitable[Delivery]]) -> None:
+    async def work() -> Delivery:
+        async with _open(settings_of(context)) as desk:
+            return await change(desk)
 
-    _apply(context, delivery_id, change)
-    answer(context, {"id": delivery_id, "state": to.value}, f"{delivery_id} is now {to.value}.")
+    changed = run(work())
+    state = changed.state.value
+    answer(context, {"id": changed.id, "state": state}, f"{changed.id} is now {state}.")
 
 
-def _apply(
-    context: click.Context, delivery_id: str, change: Callable[[Connection, Desk], bool]
-) -> None:
-    """Make a change that must concern a delivery in a state that allows it."""
-
-    async def work() -> None:
-        async with open_desk(settings_of(context)) as desk:
-
-            def attempt(connection: Connection) -> None:
-                if deliveries.find_delivery(connection, delivery_id) is None:
-                    raise NotFoundError(what="delivery")
-                if not change(connection, desk):
-                    raise ConflictError(what="its state does not allow this")
-
-            await desk.database.write(attempt)
-
-    run(work())
-
-
-def _note(connection: Connection, desk: Desk, name: AuditName, delivery_id: str) -> None:
-    event = AuditEvent(name=name, actor="administrator", facts=(("delivery", delivery_id),))
-    audit.append(connection, event, chain=desk.accounts.chain, at=desk.clock.now())
+def _actor() -> str:
+    """Name the person at the keyboard, for the journal."""
+    try:
+        return f"administrator:{getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user may have no name
+        return "administrator"
 
 
 def _facts(one: Delivery) -> dict[str, object]:
@@ -141,4 +139,11 @@ def _line(one: Delivery) -> str:
     return (
         f"{one.id} {one.state.value:9} {due} {one.attempts:>3} attempts "
         f"{one.recipient} {one.last_code or ''} {one.last_detail or ''}".rstrip()
+    )
+
+
+def _destination_line(one: Destination) -> str:
+    return (
+        f"{one.domain} failing since {one.failing_since:%Y-%m-%d %H:%M:%S}, {one.failures} times, "
+        f"tried again at {one.retry_at:%Y-%m-%d %H:%M:%S}: {one.code} {one.detail}".rstrip()
     )

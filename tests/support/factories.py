@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from crypto import xml_signature
 from crypto.certificates import Certificate
@@ -70,6 +70,7 @@ def an_envelope(
     *recipients: str,
     notify: frozenset[Notify] | None = None,
     envelope_id: str | None = None,
+    returns: Literal["FULL", "HDRS"] | None = None,
 ) -> Envelope:
     """Address an envelope."""
     wishes: dict[str, Any] = {} if notify is None else {"notify": notify}
@@ -77,6 +78,7 @@ def an_envelope(
         sender=MailAddress.parse(sender) if sender else None,
         recipients=tuple(Recipient(address=MailAddress.parse(one), **wishes) for one in recipients),
         envelope_id=envelope_id,
+        returns=returns,
     )
 
 
@@ -330,12 +332,17 @@ class InProcessOperator:
         sender: str | None = WARD,
         notify: frozenset[Notify] | None = None,
         envelope_id: str | None = None,
+        returns: Literal["FULL", "HDRS"] | None = None,
     ) -> Accepted:
         """Hand a letter in, as a submission door does."""
         return await self.services.acceptance.accept(
             Submission(
                 envelope=an_envelope(
-                    sender, *(recipients or (GP,)), notify=notify, envelope_id=envelope_id
+                    sender,
+                    *(recipients or (GP,)),
+                    notify=notify,
+                    envelope_id=envelope_id,
+                    returns=returns,
                 ),
                 raw=raw,
                 principal=principal,

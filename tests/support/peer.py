@@ -33,6 +33,7 @@ class Peer:
     """What the peer does, and what it has seen.
 
     Attributes:
+        recipients: Answers to one RCPT after the other, before those of `answers`.
         chatter: Sent in clear together with the answer to STARTTLS.
         commands: Every command line, in order; `*` before those inside TLS.
         arrived: Set when a whole message came.
@@ -43,6 +44,7 @@ class Peer:
     extensions: tuple[str, ...] = EXTENSIONS
     offers_tls: bool = True
     answers: dict[str, bytes] = field(default_factory=dict)
+    recipients: list[bytes] = field(default_factory=list)
     drops_at: str | None = None
     sleeps_at: str | None = None
     chatter: bytes = b""
@@ -133,6 +135,8 @@ class Peer:
             raise _HangUpError
         if self.sleeps_at == place:
             await asyncio.Event().wait()
+        if place == "RCPT" and self.recipients:
+            default = self.recipients.pop(0)
         known = default or POLITE.get(place, b"500 5.5.1 what\r\n")
         writer.write(self.answers.get(place, known) + extra)
         await writer.drain()

@@ -1,6 +1,6 @@
 """Bounces as other systems write them, about a letter of ours."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 LETTER_ID: Final = "<letter-1@his.ch-demo.fr>"
@@ -20,12 +20,28 @@ def _mail(head: list[str], body: str) -> bytes:
     return "\r\n".join([*head, "", *body.splitlines(), ""]).encode()
 
 
-def dialects(recipient: str, *, to: str) -> list[Dialect]:
-    """Write a bounce about *recipient* in every dialect, addressed *to* the letter's sender."""
+def dialects(recipient: str, *, to: str, by: str | None = None) -> list[Dialect]:
+    """Write a bounce about *recipient* in every dialect, addressed *to* the letter's sender.
+
+    Args:
+        recipient: Who did not get the letter.
+        to: Who had written it.
+        by: The domain that the bounce comes from; the recipient's, if none is given.
+    """
+    own = recipient.partition("@")[2]
+    return [
+        replace(one, raw=one.raw.replace(b"DOMAIN", (by or own).encode()))
+        for one in _all(recipient, to)
+    ]
+
+
+def _all(recipient: str, to: str) -> list[Dialect]:
     return [
         _patient_space(recipient, to, "La boîte aux lettres du patient est fermée.", "closed"),
         _patient_space(recipient, to, "Le patient est introuvable.", "unknown"),
-        _patient_space(recipient, to, "L’adresse est invalide.", "invalid"),
+        _patient_space(
+            recipient, to, "L\N{RIGHT SINGLE QUOTATION MARK}adresse est invalide.", "invalid"
+        ),
         _exim(recipient, to),
         _qmail(recipient, to),
         _exchange(recipient, to),
@@ -35,10 +51,10 @@ def dialects(recipient: str, *, to: str) -> list[Dialect]:
 
 def _patient_space(recipient: str, to: str, words: str, name: str) -> Dialect:
     head = [
-        "From: ne-pas-repondre@patient.mssante.fr",
+        "From: ne-pas-repondre@DOMAIN",
         f"To: {to}",
         "Subject: =?utf-8?q?Message_non_distribu=C3=A9?=",
-        "Message-ID: <b1@patient.mssante.fr>",
+        "Message-ID: <b1@DOMAIN>",
         f"In-Reply-To: {LETTER_ID}",
         "MIME-Version: 1.0",
         "Content-Type: text/plain; charset=utf-8",
@@ -58,10 +74,10 @@ def _exim(recipient: str, to: str) -> Dialect:
     head = [
         f"X-Failed-Recipients: {recipient}",
         "Auto-Submitted: auto-replied",
-        "From: Mail Delivery System <Mailer-Daemon@mx.cabinets-demo.mssante.fr>",
+        "From: Mail Delivery System <Mailer-Daemon@DOMAIN>",
         f"To: {to}",
         "Subject: Mail delivery failed: returning message to sender",
-        "Message-ID: <E1@mx.cabinets-demo.mssante.fr>",
+        "Message-ID: <E1@DOMAIN>",
     ]
     body = f"""This message was created automatically by mail delivery software.
 
@@ -84,10 +100,10 @@ texte
 
 def _qmail(recipient: str, to: str) -> Dialect:
     head = [
-        "From: MAILER-DAEMON@mx.cabinets-demo.mssante.fr",
+        "From: MAILER-DAEMON@DOMAIN",
         f"To: {to}",
         "Subject: failure notice",
-        "Message-ID: <q1@mx.cabinets-demo.mssante.fr>",
+        "Message-ID: <q1@DOMAIN>",
     ]
     body = f"""Hi. This is the qmail-send program at mx.cabinets-demo.mssante.fr.
 I'm afraid I wasn't able to deliver your message to the following addresses.
@@ -107,10 +123,10 @@ texte
 
 def _report(machine: str, to: str, returned: str) -> bytes:
     head = [
-        "From: postmaster@mx.cabinets-demo.mssante.fr",
+        "From: postmaster@DOMAIN",
         f"To: {to}",
         "Subject: Undeliverable: letter",
-        "Message-ID: <r1@mx.cabinets-demo.mssante.fr>",
+        "Message-ID: <r1@DOMAIN>",
         "MIME-Version: 1.0",
         'Content-Type: multipart/report; report-type=delivery-status; boundary="b"',
     ]

@@ -14,7 +14,7 @@ from mss.mime.mdn import (
     DispositionType,
     build_mdn,
 )
-from mss.mime.parse import parse_message
+from mss.mime.parse import parse_message, part_text
 from mss.mime.reports import ReportKind, find_report
 from mss.model.delivery import Deferred, DeliveryState, Refused, Relayed, Station, Tracking
 from mss.model.envelope import Notify
@@ -32,6 +32,7 @@ from tests.support.factories import (
     a_letter,
     a_pair,
 )
+from tests.support.reports import Dialect, dialects
 
 AWAY = Deferred(code="no-host", detail="nobody answers")
 NO = Refused(code="recipient-unknown", detail="550 5.1.1 no such mailbox")
@@ -477,3 +478,130 @@ async def test_a_report_that_cannot_be_read_is_ordinary_mail(silent: Pair) -> No
     )
     assert row is not None
     assert row.report is None
+
+
+# Other systems' words, and integration results
+
+
+@pytest.mark.parametrize(
+    "dialect", dialects(GP, to=WARD), ids=[one.name for one in dialects(GP, to=WARD)]
+)
+async def test_a_bounce_in_any_dialect_ends_the_timeline(
+    silent: Pair, ward: AccountPrincipal, dialect: Dialect
+) -> None:
+    """From the recipient's operator; and a person sees it in the inbox."""
+    accepted = await silent.hospital.submit(ward, a_letter())
+    await silent.hospital.work()
+
+    await silent.hospital.receive(dialect.raw, WARD, sender=None, peer=silent.practices.peer)
+
+    tracking = await tracked(silent, ward, accepted.message_id)
+    assert tracking.state is DeliveryState.FAILED
+    assert tracking.events[-1].code == dialect.reason
+    newest, _ = await silent.hospital.letters("ward", WARD)
+    assert newest.deposits[0].folder == "inbox"
+
+
+@pytest.mark.parametrize(
+    "dialect",
+    dialects(GP, to=WARD, by="other.mssante.fr"),
+    ids=[one.name for one in dialects(GP, to=WARD)],
+)
+async def test_a_bounce_from_somebody_else_changes_nothing(
+    silent: Pair, ward: AccountPrincipal, dialect: Dialect
+) -> None:
+    """Another operator of the trust space says that the letter failed."""
+    accepted = await silent.hospital.submit(ward, a_letter())
+    await silent.hospital.work()
+    stranger = replace(silent.practices.peer, domains=frozenset({"other.mssante.fr"}))
+
+    await silent.hospital.receive(dialect.raw, WARD, sender=None, peer=stranger)
+
+    state = (await tracked(silent, ward, accepted.message_id)).state
+    assert state is DeliveryState.RELAYED
+
+
+@pytest.mark.parametrize(
+    ("errors", "modifiers", "state", "code"),
+    [
+        ((), (), DeliveryState.INTEGRATED, "processed"),
+        (
+            ("902^Identifiant de patient inconnu^applicationErrorCondition",),
+            ("error",),
+            DeliveryState.NOT_INTEGRATED,
+            "902",
+        ),
+    ],
+    ids=["taken in", "refused"],
+)
+async def test_software_tells_whether_it_took_the_documents_in(
+    silent: Pair,
+    ward: AccountPrincipal,
+    errors: tuple[str, ...],
+    modifiers: tuple[str, ...],
+    state: DeliveryState,
+    code: str,
+) -> None:
+    """It is no reader: a person may still have to act, and sees that in the inbox."""
+    accepted = await silent.hospital.submit(ward, a_letter())
+    await silent.hospital.work()
+    raw = build_mdn(
+        DispositionNotification(
+            final_recipient=GP,
+            original_message_id="<letter-1@his.ch-demo.fr>",
+            disposition=Disposition(
+                type=DispositionType.PROCESSED,
+                automatic=True,
+                sent_automatically=True,
+                modifiers=modifiers,
+            ),
+            errors=errors,
+        ),
+        original=a_letter(),
+        author=NamedAddress(address=MailAddress.parse(GP)),
+        to=MailAddress.parse(WARD),
+        message_id="<mdn-9@cabinets>",
+        at=silent.hospital.clock.now(),
+        return_content=True,
+    )
+
+    await silent.hospital.receive(raw, WARD, sender=None, peer=silent.practices.peer)
+
+    tracking = await tracked(silent, ward, accepted.message_id)
+    assert (tracking.state, tracking.events[-1].code) == (state, code)
+    newest, _ = await silent.hospital.letters("ward", WARD)
+    expected = "inbox" if state is DeliveryState.NOT_INTEGRATED else "receipts"
+    assert newest.deposits[0].folder == expected
+
+
+async def test_the_letter_comes_back_whole_when_its_sender_asked(
+    pair: Pair, ward: AccountPrincipal
+) -> None:
+    """RET=FULL (RFC 3461, 4.3); otherwise no word of it travels again."""
+    pair.hospital.relay.answers.append(NO)
+    await pair.hospital.submit(ward, a_letter(subject="Mme CANARI"), returns="FULL")
+    await pair.settle()
+
+    newest, _ = await pair.hospital.letters("ward", WARD)
+    raw = await pair.hospital.blobs.get(newest.message.blob_ref)
+    assert b"Content-Type: message/rfc822" in raw
+    assert b"Mme CANARI" in raw
+
+
+async def test_a_report_tells_in_both_languages_and_in_one_code(
+    pair: Pair, ward: AccountPrincipal
+) -> None:
+    """A secretary reads French, software reads the code, another postmaster English."""
+    pair.hospital.relay.answers.append(
+        Refused(code="message-too-large", detail="too large", host="mx.peer.fr:25", status="5.3.4")
+    )
+    await pair.hospital.submit(ward, a_letter())
+    await pair.settle()
+
+    newest, _ = await pair.hospital.letters("ward", WARD)
+    message = parse_message(await pair.hospital.blobs.get(newest.message.blob_ref))
+    text = part_text(message.raw, message.root.children[0])
+    assert "dépasse la taille" in text
+    assert "larger than" in text
+    assert b"X-MSS-Reason: message-too-large" in message.raw
+    assert b"Remote-MTA: dns; mx.peer.fr\r\n" in message.raw.replace(b"dns;mx", b"dns; mx")

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from sqlalchemy import Connection, select
 
 from mss.errors import StoreUnavailableError
-from mss.model.delivery import Deferred, Delivery, DeliveryState, Outcome, Parcel
+from mss.model.delivery import Deferred, Delivery, DeliveryState, Outcome, Parcel, Relayed
 from mss.settings import QueueSettings
-from mss.store import claims, deliveries
+from mss.store import claims, deliveries, tables
 from mss.store.claims import Share
 from mss.worker.schedule import Job, Schedule
 from tests.support.clock import FixedClock
 from tests.support.factories import GP, InProcessOperator, Pair, a_letter, a_pair
+from tests.support.rows import a_delivery
 
 AWAY = Deferred(code="no-host", detail="nobody answers")
 LATER = Deferred(code="peer-deferred", detail="RCPT: 451 later", host="mx:25")
@@ -115,6 +117,109 @@ async def test_a_domain_gets_its_share_of_connections(homes: Path, clock: FixedC
             await pair.hospital.work()
 
         assert slow.most == {"cabinets-demo.mssante.fr": 3}
+
+
+class BlackHole(SlowRelay):
+    """A `Relay` for which every operator but one is silent."""
+
+    def __init__(self, alive: str) -> None:
+        super().__init__()
+        self.alive = alive
+        self.relayed: list[str] = []
+        self.reached = asyncio.Event()
+
+    async def relay(self, deliveries: Sequence[Delivery], raw: bytes) -> list[Outcome]:
+        if deliveries[0].domain != self.alive:
+            return await super().relay(deliveries, raw)
+        self.relayed += [one.recipient for one in deliveries]
+        if len(self.relayed) == LETTERS:
+            self.reached.set()
+        return [Relayed(reply="250 ok", host="mx:25", reports=True)] * len(deliveries)
+
+
+LETTERS = 12
+
+
+async def test_a_silent_operator_never_slows_the_others(pair: Pair) -> None:
+    """It swallows connections; every letter to the others leaves meanwhile."""
+    relay = BlackHole("alive.mssante.fr")
+    with_relay(pair.hospital, relay)
+
+    def queue_letters(connection: Connection) -> None:
+        at = pair.hospital.clock.now()
+        for n in range(50):
+            domain = f"silent{n}.mssante.fr"
+            a_delivery(connection, f"s{n}", message_id=f"s{n}", domain=domain, at=at)
+            a_delivery(connection, f"t{n}", message_id=f"t{n}", domain=domain, at=at)
+        for n in range(LETTERS):
+            a_delivery(connection, f"a{n}", message_id=f"a{n}", domain=relay.alive, at=at)
+
+    await pair.hospital.database.write(queue_letters)
+    refs = await pair.hospital.database.read(
+        lambda c: list(c.execute(select(tables.delivery.c.blob_ref)).scalars())
+    )
+    body = await pair.hospital.blobs.put("0" * 32, b"A: b\r\n\r\n")
+    pair.hospital.blobs.bodies |= dict.fromkeys(refs, pair.hospital.blobs.bodies[body])
+
+    async with at_work(pair.hospital):
+        async with asyncio.timeout(PATIENCE):
+            await relay.reached.wait()
+        silent = [one for one in relay.running if one != relay.alive]
+        assert len(silent) == len(set(silent)) == 15  # three quarters of twenty, one for each
+        relay.may_end.set()
+
+
+async def test_a_destination_that_fails_is_probed_by_one_letter(
+    homes: Path, clock: FixedClock
+) -> None:
+    """Ten letters wait for a peer that is down: one attempt a turn, then all at once."""
+    queue = QueueSettings(delays=(60, 300), spread=0)
+    down = Deferred(code="host-unreachable", detail="", host="mx:25", is_general=True)
+    async with a_pair(homes, clock, queue=queue) as pair:
+        ward = await pair.hospital.log_in("ward")
+        for n in range(10):
+            await pair.hospital.submit(ward, a_letter(text=str(n)))
+        pair.hospital.relay.answers += [down] * 3
+        tried = []
+        for _ in range(8):
+            await pair.hospital.work()
+            tried.append(len(pair.hospital.relay.carried))
+            clock.advance(minutes=1)
+
+    assert tried == [1, 2, 2, 2, 2, 2, 3, 3]
+
+
+async def test_when_a_destination_answers_everything_leaves(pair: Pair) -> None:
+    """Nobody waits for a schedule of their own."""
+    ward = await pair.hospital.log_in("ward")
+    for n in range(10):
+        await pair.hospital.submit(ward, a_letter(text=str(n)))
+    pair.hospital.relay.answers.append(
+        Deferred(code="host-unreachable", detail="", host="mx:25", is_general=True)
+    )
+    await pair.hospital.work()
+    assert await states(pair.hospital) == {"queued": 10}
+
+    pair.hospital.clock.advance(minutes=2)
+    await pair.hospital.work()
+
+    assert await states(pair.hospital) == {"relayed": 10}
+
+
+async def test_an_idle_worker_writes_nothing(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at an empty queue costs a read; a disk may sleep."""
+    await pair.hospital.work()  # the jobs of the start
+    writes = []
+    database = pair.hospital.database
+
+    async def write(change: object) -> None:
+        writes.append(change)
+
+    # Only this database is watched, whatever it is made of.
+    monkeypatch.setattr(type(database), "write", lambda self, change: write(change))
+    await pair.hospital.work()
+
+    assert writes == []
 
 
 async def test_stopping_finishes_what_is_under_way(pair: Pair) -> None:
