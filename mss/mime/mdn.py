@@ -220,17 +220,6 @@ def build_disposition_notification(notification: DispositionNotification) -> byt
     return b"".join(lines)
 
 
-def build_integration_error(code: str, label: str) -> str:
-    """Write the text of an `Error` field for an application error.
-
-    Raises:
-        HeaderValueError: The code or the label holds a `^`, which separates them.
-    """
-    if _CODE.fullmatch(code) is None or "^" in label:
-        raise HeaderValueError(field="Error", reason="integration-error")
-    return f"{code}^{label}^applicationErrorCondition| E^Error^errorSeverity"
-
-
 _MODIFIER = re.compile(r"[a-z0-9-]{1,40}")
 
 

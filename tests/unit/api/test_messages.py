@@ -250,12 +250,14 @@ async def test_the_timeline_tells_each_station(client: httpx.AsyncClient) -> Non
                         "station": "accepted",
                         "code": None,
                         "detail": None,
+                        "host": None,
                     },
                     {
                         "at": "2026-03-02T09:30:00Z",
                         "station": "relayed",
                         "code": None,
                         "detail": "250 2.0.0 taken",
+                        "host": None,
                     },
                 ],
             }
