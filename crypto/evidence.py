@@ -14,7 +14,7 @@ Sources
     the idea.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -72,15 +72,19 @@ def evidence_of(chain: ValidatedChain) -> dict[str, object]:
     }
 
 
-def iter_objects(chain: ValidatedChain) -> Iterator[EvidenceObject]:
-    """Stream the octets that the evidence names."""
+def iter_objects(
+    chain: ValidatedChain, *, but: Container[str] = frozenset()
+) -> Iterator[EvidenceObject]:
+    """Stream the octets that the evidence names, except those whose digests are in *but*."""
     for certificate in (*chain.certificates, *chain.witnesses):
-        yield EvidenceObject(
-            sha256=certificate.fingerprint, kind="certificate", octets=certificate.der
-        )
+        if certificate.fingerprint not in but:
+            yield EvidenceObject(
+                sha256=certificate.fingerprint, kind="certificate", octets=certificate.der
+            )
     for each in chain.rests_on:
-        octets = each.octets.der  # of a large list this is a copy, made when it is asked for
-        yield EvidenceObject(sha256=each.sha256, kind=each.kind, octets=octets)
+        if each.sha256 not in but:
+            # Of a large list this is a copy, made only when it is asked for.
+            yield EvidenceObject(sha256=each.sha256, kind=each.kind, octets=each.octets.der)
 
 
 def judge_again(evidence: object, *, find: Find) -> ValidatedChain:

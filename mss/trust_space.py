@@ -17,7 +17,7 @@ Sources
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from crypto import trust, xml_signature
 from crypto.certificates import Certificate, parse_certificates
 from crypto.crl_index import load_list
 from crypto.errors import CryptoError, IndeterminateError, UntrustedError
+from crypto.evidence import iter_objects
 from directory.address import Domain
 from directory.distinguished_name import DistinguishedName
 from directory.errors import DirectoryError
@@ -50,9 +51,11 @@ from mss.model.principal import PeerPrincipal
 from mss.model.trust import TrustListStatus
 from mss.policy.peer import certificate_objection, name_objection
 from mss.settings import Settings, TrustSettings
-from mss.store import audit, trust_lists
+from mss.store import audit, revocation, trust_lists
 from mss.store.engine import Connection, Database
+from mss.store.revocation import KeptObject
 
+MAX_KNOWN_EVIDENCE = 10_000  # digests that this process remembers having kept
 INDEX_FOLDER = "trust/index"  # of large revocation lists; made again when it is lost
 
 MAX_NAMED: Final = 50
@@ -82,6 +85,7 @@ class TrustSpace:
     chain: str
     _list: TrustList | None = field(default=None, init=False)
     _digest: str | None = field(default=None, init=False)
+    _kept: set[str] = field(default_factory=set, init=False)
 
     @property
     def trust_list(self) -> TrustList | None:
@@ -165,6 +169,20 @@ class TrustSpace:
         return frozenset(
             unit for name in self._list.names_of(domain) for unit in name.values_of("OU")
         )
+
+    async def keep_evidence(self, chains: Iterable[trust.ValidatedChain]) -> None:
+        """Keep what verdicts rest on, so that each can be proven later; once for each octets."""
+        if len(self._kept) > MAX_KNOWN_EVIDENCE:
+            self._kept.clear()
+        new = {
+            each.sha256: KeptObject(sha256=each.sha256, kind=each.kind, octets=each.octets)
+            for chain in chains
+            for each in iter_objects(chain, but=self._kept)
+        }
+        if new:
+            now = self.clock.now()
+            await self.database.write(lambda c: revocation.keep(c, new.values(), at=now))
+            self._kept.update(new)
 
     async def refresh(self) -> None:
         """Take up the list in force if another process has changed it."""

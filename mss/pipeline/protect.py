@@ -256,7 +256,9 @@ class Protection:
             settings=self.settings,
             at=now,
         )
-        return await aside(len(raw), opener.open, raw, principal)
+        opened = await aside(len(raw), opener.open, raw, principal)
+        await self.trust.keep_evidence(each.chain for each in opened.proofs)
+        return opened
 
     async def bind(
         self, opened: Opened, message: ParsedMessage, recipients: Collection[MailAddress]

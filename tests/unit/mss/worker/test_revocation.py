@@ -15,11 +15,12 @@ from sqlalchemy import func, select
 from crypto import crl_index, trust
 from crypto.certificates import Certificate, parse_certificate
 from crypto.errors import IndeterminateError, RevokedError, UntrustedError
+from crypto.evidence import evidence_of, judge_again
 from crypto.issuing import CertificateProfile
 from crypto.trust import Usage, ValidatedChain
 from mss.settings import Settings, TrustSettings
 from mss.store import audit, revocation
-from mss.store.engine import open_database
+from mss.store.engine import Connection, open_database
 from mss.store.tables import revocation_object
 from mss.trust_space import TrustSpace, load_trust_store
 from mss.worker.revocation import RevocationNews
@@ -516,6 +517,25 @@ async def test_evidence_is_forgotten_when_its_time_is_over(operator: Operator) -
     await operator.news.forget()
 
     assert await kept(operator) == 1
+
+
+async def test_what_a_verdict_rests_on_is_kept_and_proves_it_again(operator: Operator) -> None:
+    """The database alone is enough, after everything else has moved on."""
+    operator.publish(1)
+    await operator.ask()
+    chain = operator.judge()
+    await operator.trust.keep_evidence([chain, chain])
+    stored = evidence_of(chain)
+
+    def prove(connection: Connection) -> ValidatedChain:
+        def find(sha256: str) -> bytes | None:
+            found = revocation.find_object(connection, sha256)
+            return found.octets if found else None
+
+        return judge_again(stored, find=find)
+
+    again = await operator.trust.database.read(prove)
+    assert evidence_of(again) == stored
 
 
 async def kept(operator: Operator) -> int:
