@@ -13,6 +13,7 @@ Errors
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from crypto.quarantine import SealedTemporaryFile
 from mss.blobs.segments import translated
 
 MEMORY_OCTETS: Final = 256 * 1024
+_PIECE_OCTETS: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ class SpooledOctets:
             return b"".join(self._blocks)
         with translated():
             self._file.seek(0)
-            octets = self._file.read()
+            # Piece by piece, so that whoever waits for the interpreter gets it in between.
+            octets = b"".join(iter(partial(self._file.read, _PIECE_OCTETS), b""))
             if len(octets) != self.size_octets:
                 raise OSError("the spool is shorter than what was written")
         return octets

@@ -195,10 +195,11 @@ class Acceptance:
     ) -> Ready:
         """Protect what leaves, open what arrived, and summarise what is kept."""
         internet_message_id = message.internet_message_id or self._new_message_id()
-        raw = self._traced(submission)
+        now = self.clock.now()
+        raw = await aside(
+            len(submission.raw), self._written, submission, message, internet_message_id, now
+        )
         if submission.origin is not Origin.PEER:
-            now = self.clock.now()
-            raw = completed(raw, message, internet_message_id, at=now)
             message = replace(message, date=message.date or now)
         if submission.origin is Origin.SUBMISSION:
             raw, message = await self.hygiene.described(raw, message)
@@ -227,6 +228,19 @@ class Acceptance:
             ),
             report=_report(submission, kept),
         )
+
+    def _written(
+        self,
+        submission: Submission,
+        message: ParsedMessage,
+        internet_message_id: str,
+        now: datetime,
+    ) -> bytes:
+        """Write our trace field on top and, for our own users, what their software left out."""
+        raw = self._traced(submission)
+        if submission.origin is Origin.PEER:
+            return raw
+        return completed(raw, message, internet_message_id, at=now)
 
     def _traced(self, submission: Submission) -> bytes:
         """Write our trace field on top."""

@@ -16,7 +16,13 @@ from mss.policy.peer import handshake_objection
 
 
 class DoorTlsProtocol(sslproto.SSLProtocol):
-    """asyncio's TLS, which sends its last word before it hangs up."""
+    """asyncio's TLS, which sends its last word before it hangs up.
+
+    Attributes:
+        max_size: What asyncio sets aside for each connection, and decrypts in one go.
+    """
+
+    max_size = 64 * 1024
 
     def _on_handshake_complete(self, handshake_exc: BaseException | None) -> None:
         if handshake_exc is not None:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-CAPACITY_OCTETS: Final = 4 * 1024 * 1024
+CAPACITY_OCTETS: Final = 2 * 1024 * 1024
 
 
 class Scale:

@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.performance import accept, blobs, relay, slowdisk, smime, store, trust
+from tests.performance import accept, blobs, large, relay, slowdisk, smime, store, trust
 from tests.support.debian import PeerMissingError
 
 BENCHES = {
@@ -10,6 +10,7 @@ BENCHES = {
     "blobs": blobs.run,
     "smime": smime.run,
     "accept": accept.run,
+    "large": large.run,
     "relay": relay.run,
     "slowdisk": slowdisk.run,
     "trust": trust.run,

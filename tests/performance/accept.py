@@ -72,7 +72,7 @@ def run() -> None:
         keys = home.path / "keys"
         peer = ["-c", PEER, str(keys / "tls.crt"), str(keys / "tls.key")]
         tls = ssl.create_default_context(cafile=str(home.anchors))
-        with _process(serve, Path(folder)) as ours, _process(peer, Path(folder)) as theirs:
+        with server(serve, Path(folder)) as (ours, _), server(peer, Path(folder)) as (theirs, _):
             for name, (octets, times) in SIZES.items():
                 _compare(
                     f"{name}, {CONNECTIONS} connections, STARTTLS",
@@ -95,8 +95,8 @@ def _compare(case: str, doors: dict[str, "_Door"], *, octets: int, times: int) -
 
 
 @contextmanager
-def _process(arguments: list[str], folder: Path) -> Iterator[int]:
-    """Run a server, and give the port that it says it is ready at."""
+def server(arguments: list[str], folder: Path) -> Iterator[tuple[int, int]]:
+    """Run a server; give the port that it says it is ready at, and its process."""
     with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=log, text=True
@@ -107,7 +107,7 @@ def _process(arguments: list[str], folder: Path) -> Iterator[int]:
         line = process.stdout.readline() if readable else ""
         if not line.startswith("ready"):
             raise RuntimeError((folder / "server.log").read_text()[-2000:])
-        yield int(line.split("submission=")[1].split()[0])
+        yield int(line.split("submission=")[1].split()[0]), process.pid
     finally:
         process.terminate()
         process.wait(timeout=30)
@@ -128,7 +128,7 @@ class _Door:
 
     async def _send_all(self, octets: int, times: int) -> float:
         """Connect and log in, which is not counted, and send."""
-        wires = [await _connect(self.port, self.tls, self.password) for _ in range(CONNECTIONS)]
+        wires = [await connect(self.port, self.tls, self.password) for _ in range(CONNECTIONS)]
         text = base64.encodebytes(os.urandom(octets * 73 // 100)).replace(b"\n", b"\r\n")
         started = time.perf_counter()
         async with asyncio.TaskGroup() as group:
@@ -144,7 +144,8 @@ class _Door:
         return round(sorted(self.waits)[int(len(self.waits) * 0.99)] * 1000, 1)
 
 
-async def _connect(port: int, tls: ssl.SSLContext, password: str) -> Wire:
+async def connect(port: int, tls: ssl.SSLContext, password: str) -> Wire:
+    """Connect, switch to TLS and log in, where there is a password."""
     wire = await Wire.open(port)
     await wire.starttls(tls)
     if password:
@@ -159,7 +160,7 @@ async def _send(wire: Wire, text: bytes, times: int, waits: list[float]) -> None
         await _expect(wire, f"MAIL FROM:<{HOSPITAL.mailbox}>", 250)
         await _expect(wire, f"RCPT TO:<{PRACTICES.mailbox}>", 250)
         await _expect(wire, "DATA", 354)
-        await wire.send(_letter(text))
+        await wire.send(letter(text))
         sent = time.perf_counter()
         answer = await wire.reply()
         waits.append(time.perf_counter() - sent)
@@ -171,7 +172,7 @@ async def _expect(wire: Wire, command: str, code: int) -> None:
     assert answer.code == code, answer
 
 
-def _letter(text: bytes) -> bytes:
+def letter(text: bytes) -> bytes:
     """A letter with an attachment, as it is sent after DATA; base64 has no line of dots."""
     head = (
         f"From: <{HOSPITAL.mailbox}>\r\nTo: <{PRACTICES.mailbox}>\r\nSubject: essai\r\n"
