@@ -1,6 +1,7 @@
 """An HTTP server on loopback that answers as told, well or badly, and remembers questions."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -125,8 +126,10 @@ def silent() -> Answer:
 
 
 @asynccontextmanager
-async def open_http_server(**answers: Answer) -> AsyncIterator[HttpServer]:
-    """Run a server on a free port; `crl=...` answers `/crl`."""
+async def open_http_server(
+    *, tls: ssl.SSLContext | None = None, **answers: Answer
+) -> AsyncIterator[HttpServer]:
+    """Run a server on a free port, in TLS if a context is given; `crl=...` answers `/crl`."""
     known = HttpServer(answers={f"/{name}": answer for name, answer in answers.items()})
     handlers: set[asyncio.Task[None]] = set()
 
@@ -138,7 +141,7 @@ async def open_http_server(**answers: Answer) -> AsyncIterator[HttpServer]:
             await known.handle(reader, writer)
         writer.close()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
     known.port = server.sockets[0].getsockname()[1]
     try:
         yield known
