@@ -33,7 +33,7 @@ def run() -> None:
                 HOSPITAL,
                 Path(folder),
                 {
-                    # Who may name many recipients may say many commands, and this one says NOOP all along.
+                    # Many recipients, many commands: one session says NOOP all along.
                     "limits": {"connections_per_host": 100, "recipients": 100_000},
                     "directory": {"ask_peer": False},
                 },
