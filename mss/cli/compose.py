@@ -18,7 +18,6 @@ from mss.accounts.oidc import IdentityProvider, KeyRing
 from mss.accounts.provider_client import open_provider_client
 from mss.antivirus import build_scanner
 from mss.blobs.opening import open_blob_store
-from mss.cli import home
 from mss.clock import Clock, SystemClock
 from mss.mailboxes.drafting import Drafting
 from mss.mailboxes.lifecycle import Mailboxes
@@ -32,9 +31,10 @@ from mss.pipeline.commit import Committer
 from mss.pipeline.deliver import LATE_CHECK, RENEWAL, Delivering
 from mss.pipeline.hygiene import Hygiene
 from mss.pipeline.inspection import Inspection
+from mss.pipeline.key_files import KeyFiles, load_sealer
 from mss.pipeline.notify import Notifier
 from mss.pipeline.outcome import OutcomeRecorder
-from mss.pipeline.outer_envelope import load_outer_envelopes
+from mss.pipeline.own_keys import KeysInForce
 from mss.pipeline.patients import PatientDesk
 from mss.pipeline.protect import Protection
 from mss.pipeline.quarantine import Quarantine
@@ -68,6 +68,8 @@ class Operator:
     Attributes:
         news: What keeps revocation known; each process follows it.
         renewables: What shows certificates, and takes up renewed ones.
+        keys: What letters are signed and opened with, and takes up new ones.
+        hosts: Finds where mail for a domain goes.
     """
 
     services: Services
@@ -76,6 +78,8 @@ class Operator:
     blobs: BlobStore
     news: RevocationNews
     renewables: tuple[Renewable, ...]
+    keys: KeysInForce
+    hosts: HostFinder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +162,11 @@ async def open_operator(
         desk = await stack.enter_async_context(open_desk(settings, clock=clock, database=database))
         desk = replace(desk, accounts=await stack.enter_async_context(_with_provider(desk)))
         await desk.trust.refresh()
-        sealer = home.load_sealer(settings.home)
+        sealer = load_sealer(settings.home)
+        keys = KeysInForce(
+            KeyFiles(home=settings.home, settings=settings.keys),
+            post_quantum_domains=settings.protection.post_quantum_domains,
+        )
         if blobs is None:
             blobs = await stack.enter_async_context(
                 open_blob_store(settings, clock=desk.clock, sealer=sealer)
@@ -172,10 +180,7 @@ async def open_operator(
         protection = Protection(
             database=desk.database,
             trust=desk.trust,
-            signing=home.load_signing(settings.home),
-            signing_chain=home.load_signing_chain(settings.home),
-            reading=home.load_reading(settings.home),
-            outer=load_outer_envelopes(settings.home, settings.protection.post_quantum_domains),
+            keys=keys,
             settings=settings.protection,
             clock=desk.clock,
         )
@@ -204,7 +209,7 @@ async def open_operator(
             limits=settings.limits,
             host_name=settings.host_name,
         )
-        assembled = _assemble(desk, acceptance, blobs, relay or smtp_relay)
+        assembled = _assemble(desk, acceptance, blobs, relay or smtp_relay, smtp_relay.hosts)
         yield replace(assembled, renewables=(relay_tls,))
 
 
@@ -267,7 +272,9 @@ def queue_desk(desk: Desk) -> QueueDesk:
     return QueueDesk(database=desk.database, clock=desk.clock, recorder=recorder)
 
 
-def _assemble(desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay) -> Operator:
+def _assemble(
+    desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay, hosts: HostFinder
+) -> Operator:
     settings, database, clock = desk.settings, desk.database, desk.clock
     chain = desk.accounts.chain
     delivering = Delivering(
@@ -346,6 +353,8 @@ def _assemble(desk: Desk, acceptance: Acceptance, blobs: BlobStore, relay: Relay
         blobs=blobs,
         news=news,
         renewables=(),
+        keys=acceptance.protection.keys,
+        hosts=hosts,
     )
 
 

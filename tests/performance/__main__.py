@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.performance import accept, blobs, large, relay, slowdisk, smime, store, trust
+from tests.performance import accept, blobs, large, relay, slowdisk, smime, store, trust, trust_list
 from tests.support.debian import PeerMissingError
 
 BENCHES = {
@@ -14,6 +14,7 @@ BENCHES = {
     "relay": relay.run,
     "slowdisk": slowdisk.run,
     "trust": trust.run,
+    "trust-list": trust_list.run,
 }
 
 
