@@ -1,0 +1,1 @@
+"""Against programs of others: run by `make test-interop`."""

@@ -1,0 +1,1 @@
+"""Other implementations of S/MIME, driven the same way."""
