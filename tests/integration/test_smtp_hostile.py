@@ -12,6 +12,7 @@ from mss.smtp import data
 from mss.smtp.server import SmtpDoors, open_smtp_doors
 from tests.support.smtp_fakes import (
     DOCTOR,
+    OUR_DOMAIN,
     PEER_HOST,
     WARD,
     FakeServices,
@@ -393,6 +394,19 @@ async def test_small_commands_do_not_stretch_the_stay_of_a_stranger(open_with: O
 
         assert (reply.code, reply.status) == (421, "4.4.2")
         assert await wire.is_closed()
+
+
+async def test_an_operator_may_not_try_out_names_without_end(open_with: Open, pki: SmtpPki) -> None:
+    """Trusted or not; known recipients wait as well, or it would go on by counting those."""
+    async with open_with(unknown_recipients=2) as doors, await Wire.open(doors.ports["mx"]) as wire:
+        await wire.starttls(pki.client(pki.party(PEER_HOST)))
+        await wire.ask(f"MAIL FROM:<{WARD}>")
+        names = ("a", "b", "c")
+        unknown = [(await wire.ask(f"RCPT TO:<{n}@{OUR_DOMAIN}>")).code for n in names]
+        known = await wire.ask(f"RCPT TO:<{DOCTOR}>")
+
+    assert unknown == [550, 550, 451]
+    assert (known.code, "too-many-unknown-recipients" in known.text) == (451, True)
 
 
 async def test_places_are_limited_and_come_back(open_with: Open) -> None:
