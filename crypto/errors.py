@@ -91,6 +91,17 @@ class KeyUnavailableError(CryptoError):
 
 
 @dataclass(eq=False)
+class TokenUnavailableError(CryptoError):
+    """The hardware that holds a key does not work now; nothing is known of what was asked."""
+
+    code: ClassVar[str] = "token-unavailable"
+    retryable: ClassVar[bool] = True
+    public_text: ClassVar[str] = "The keys are out of reach for a moment."
+
+    reason: str
+
+
+@dataclass(eq=False)
 class CmsSyntaxError(CryptoError):
     """The octets are not a CMS structure, or exceed one of its limits."""
 

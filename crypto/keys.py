@@ -23,6 +23,7 @@ from crypto.errors import (
     KeyUnavailableError,
     UnsupportedAlgorithmError,
 )
+from crypto.ports import KeyHolder
 
 MAX_KEY_OCTETS: Final = 64 * 1024
 
@@ -123,6 +124,45 @@ class SoftwareKeyHolder:
             raise KeyUnavailableError("not-held") from None
 
 
+class CombinedKeyHolder:
+    """A `KeyHolder` that asks others, each for the certificates whose keys it holds.
+
+    Args:
+        holders: Those with the keys in use first.
+    """
+
+    def __init__(self, holders: Sequence[KeyHolder]) -> None:
+        self._by_fingerprint: dict[str, KeyHolder] = {}
+        for holder in holders:
+            for each in holder.certificates:
+                self._by_fingerprint.setdefault(each.fingerprint, holder)
+        found = (each for holder in holders for each in holder.certificates)
+        self._certificates = tuple(dict.fromkeys(found))
+
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        """Certificates whose key is held, the ones in use first."""
+        return self._certificates
+
+    def sign(self, certificate: Certificate, tbs: bytes, scheme: SignatureScheme) -> bytes:
+        """Return the signature of *tbs* with the key of *certificate*."""
+        return self._holder(certificate).sign(certificate, tbs, scheme)
+
+    def unwrap(self, certificate: Certificate, ciphertext: bytes, scheme: KeyTransport) -> bytes:
+        """Return the content key inside *ciphertext*."""
+        return self._holder(certificate).unwrap(certificate, ciphertext, scheme)
+
+    def agree(self, certificate: Certificate, peer_public: bytes) -> bytes:
+        """Return the shared secret with the peer."""
+        return self._holder(certificate).agree(certificate, peer_public)
+
+    def _holder(self, certificate: Certificate) -> KeyHolder:
+        try:
+            return self._by_fingerprint[certificate.fingerprint]
+        except KeyError:
+            raise KeyUnavailableError("not-held") from None
+
+
 def transport_padding(scheme: KeyTransport) -> padding.AsymmetricPadding:
     """Return the RSA padding that *scheme* stands for; no label."""
     if scheme is KeyTransport.PKCS1:
@@ -196,6 +236,23 @@ def parse_private_key(
     return _accepted(key)
 
 
+def find_password(octets: bytes, candidates: Sequence[bytes]) -> bytes | None:
+    """Find which of *candidates* opens a key in PEM; `None` for a key that lies there in clear.
+
+    Raises:
+        KeySyntaxError: It is encrypted, and none of them opens it.
+    """
+    if b"ENCRYPTED" not in octets:  # both `BEGIN ENCRYPTED PRIVATE KEY` and `Proc-Type`
+        return None
+    for password in candidates:
+        try:
+            parse_private_key(octets, password=password, trusted=True)
+        except KeySyntaxError:
+            continue
+        return password
+    raise KeySyntaxError("password-wrong-or-missing")
+
+
 def load_key_holder(
     private_key: bytes,
     certificates: bytes,
@@ -221,12 +278,32 @@ def load_key_holder(
 def load_pkcs12(
     octets: bytes, *, password: bytes | None
 ) -> tuple[SoftwareKeyHolder, tuple[Certificate, ...]]:
-    """Read a PKCS #12 file: the key with its certificate, and the rest of the chain."""
+    """Read a PKCS #12 file: the key with its certificate, and the rest of the chain.
+
+    Raises:
+        KeySyntaxError: It is none, the password is wrong, it was made with a cipher that we do not
+            have, or it holds no key that we use.
+        CertificateSyntaxError: A certificate inside is unreadable.
+    """
+    key, certificate, chain = parse_pkcs12(octets, password=password)
+    return SoftwareKeyHolder([(certificate, key)]), chain
+
+
+def parse_pkcs12(
+    octets: bytes, *, password: bytes | None
+) -> tuple[PrivateKey, Certificate, tuple[Certificate, ...]]:
+    """Take a PKCS #12 file apart: the key, its certificate, the rest of the chain.
+
+    Raises:
+        KeySyntaxError, CertificateSyntaxError: As `load_pkcs12`.
+    """
     if len(octets) > MAX_KEY_OCTETS:
         raise KeySyntaxError("too-large")
     try:
         bundle = pkcs12.load_pkcs12(octets, password)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except UnsupportedAlgorithm as error:
+        raise KeySyntaxError("pkcs12-cipher-unsupported") from error
+    except (ValueError, TypeError) as error:
         raise KeySyntaxError("malformed-or-wrong-password") from error
     if bundle.key is None or bundle.cert is None:
         raise KeySyntaxError("no-key-in-bundle")
@@ -236,7 +313,9 @@ def load_pkcs12(
         parse_certificate(each.certificate.public_bytes(encoding))
         for each in bundle.additional_certs
     )
-    return SoftwareKeyHolder([(certificate, _accepted(bundle.key))]), chain
+    key = _accepted(bundle.key)
+    _check_pair(certificate, key)
+    return key, certificate, chain
 
 
 def _accepted(key: object) -> PrivateKey:

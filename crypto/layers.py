@@ -28,6 +28,7 @@ from crypto.errors import (
     CmsSyntaxError,
     CryptoError,
     IndeterminateError,
+    TokenUnavailableError,
     UntrustedError,
 )
 from crypto.kinds import Kind, kind_of
@@ -229,6 +230,8 @@ def _claim(entity: bytes) -> Kind:
 def _open(entity: bytes, *, keys: KeyHolder, only_authenticated: bool) -> Layer:
     try:
         decrypted = smime.decrypt(entity, keys=keys, only_authenticated=only_authenticated)
+    except TokenUnavailableError:  # nothing is known of the letter: it must come again
+        raise
     except CryptoError as error:
         return Layer(kind=Kind.ENCRYPTED, error=error)
     return Layer(kind=Kind.ENCRYPTED, decrypted=decrypted)

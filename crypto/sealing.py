@@ -102,6 +102,18 @@ class Sealer:
             raise SealError("content") from None
         return bytes(opened)
 
+    def secrets(self, context: bytes) -> tuple[bytes, ...]:
+        """Derive a secret for *context* from each master key, the current one first.
+
+        They are for things that are sealed in a form of their own, such as files of private keys.
+        """
+        versions = sorted(self._keys, key=lambda version: (version != self._current, -version))
+        info = b"mss secret 1\x00" + context
+        return tuple(
+            HKDF(SHA256(), KEY_OCTETS, salt=None, info=info).derive(self._keys[version])
+            for version in versions
+        )
+
     def _cipher(self, header: bytes, context: bytes) -> AESGCM:
         version = key_version(header)
         if version not in self._keys:

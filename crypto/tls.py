@@ -96,6 +96,7 @@ def server_context(
     check_time: bool = True,
     minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
     ciphers: str = CIPHERS,
+    password: bytes | None = None,
 ) -> ssl.SSLContext:
     """Return the context of a door.
 
@@ -108,9 +109,10 @@ def server_context(
             them (`crypto.trust.validate` does).
         minimum: Lowest protocol version.
         ciphers: TLS 1.2 suites in OpenSSL's language.
+        password: Opens the key, if it is encrypted.
     """
     context = _context(ssl.PROTOCOL_TLS_SERVER, minimum=minimum, ciphers=ciphers)
-    _load(context, certificate_path, key_path)
+    _load(context, certificate_path, key_path, password)
     if client_anchors_pem is not None:
         _trust(context, client_anchors_pem)
         context.verify_mode = ssl.CERT_REQUIRED if require_client else ssl.CERT_OPTIONAL
@@ -133,6 +135,7 @@ def client_context(
     ciphers: str = CIPHERS,
     check_host: bool = False,
     check_time: bool = True,
+    password: bytes | None = None,
 ) -> ssl.SSLContext:
     """Return the context of an outgoing connection.
 
@@ -144,6 +147,7 @@ def client_context(
         ciphers: TLS 1.2 suites in OpenSSL's language.
         check_host: Compare host names too: right for HTTPS, wrong between operators (see above).
         check_time: False leaves the dates of the server's certificate to the caller, as above.
+        password: Opens our key, if it is encrypted.
     """
     context = _context(ssl.PROTOCOL_TLS_CLIENT, minimum=minimum, ciphers=ciphers)
     context.check_hostname = check_host
@@ -152,7 +156,7 @@ def client_context(
     if not check_time:
         context.verify_flags |= _NO_CHECK_TIME
     if certificate_path is not None and key_path is not None:
-        _load(context, certificate_path, key_path)
+        _load(context, certificate_path, key_path, password)
     return context
 
 
@@ -224,9 +228,11 @@ def _trust(context: ssl.SSLContext, anchors_pem: str) -> None:
     context.load_verify_locations(cadata="".join(each.pem for each in anchors))
 
 
-def _load(context: ssl.SSLContext, certificate_path: Path, key_path: Path) -> None:
+def _load(
+    context: ssl.SSLContext, certificate_path: Path, key_path: Path, password: bytes | None
+) -> None:
     try:
         # An empty password keeps OpenSSL from asking for one on the terminal.
-        context.load_cert_chain(certificate_path, key_path, password="")
+        context.load_cert_chain(certificate_path, key_path, password=password or "")
     except ssl.SSLError as error:
         raise KeySyntaxError("tls-certificate-or-key") from error

@@ -50,6 +50,28 @@ class DirectorySettings(Section):
     )
 
 
+class KeySettings(Section):
+    """Private keys: what their files are encrypted under, and the hardware token."""
+
+    password_file: str = Field(
+        default="",
+        description="File with the password that key files are encrypted under; without it, the "
+        "password is derived from the sealing key of the home.",
+    )
+    module: str = Field(
+        default="", description="PKCS #11 library of the hardware token (`/usr/lib/…/lib….so`)."
+    )
+    token: str = Field(default="", description="Label of the token.")
+    pin_file: str = Field(default="", description="File with the PIN of the token.")
+    pin: SecretStr | None = Field(
+        default=None, description="The PIN itself, for `MSS_KEYS__PIN`; goes before the file."
+    )
+    warn_days: tuple[Annotated[int, Field(ge=1, le=3650)], ...] = Field(
+        default=(60, 30, 7),
+        description="Days before the end of a certificate at which the journal and the log warn.",
+    )
+
+
 class DatabaseSettings(Section):
     """Where rows live."""
 
@@ -548,6 +570,7 @@ class Settings(BaseSettings):
     blobs: BlobSettings = Field(default_factory=BlobSettings)
     listen: ListenSettings = Field(default_factory=ListenSettings)
     tls: TlsSettings = Field(default_factory=TlsSettings)
+    keys: KeySettings = Field(default_factory=KeySettings)
     directory: DirectorySettings = Field(default_factory=DirectorySettings)
     trust: TrustSettings = Field(default_factory=TrustSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)

@@ -22,6 +22,7 @@ import httpx
 
 from mss.accounts.jwt import TokenSyntaxError, json_object
 from mss.errors import IdentityProviderUnavailableError, SettingsError
+from mss.pipeline.key_files import KeyFiles
 from mss.settings import OidcSettings, Settings
 
 MAX_ANSWER: Final = 256 * 1024
@@ -135,11 +136,10 @@ def open_provider_client(settings: Settings) -> ProviderClient:
             cafile=str(settings.path(oidc.ca_file)) if oidc.ca_file else None
         )
         if oidc.client_certificate:
-            context.load_cert_chain(
-                settings.path(settings.tls.certificate),
-                settings.path(settings.tls.key),
-                password="",
-            )
+            key = settings.path(settings.tls.key)
+            files = KeyFiles(home=settings.home, settings=settings.keys)
+            password = files.password_of(key) or ""  # an empty one keeps OpenSSL from asking
+            context.load_cert_chain(settings.path(settings.tls.certificate), key, password)
     except OSError as error:
         raise SettingsError(reason=f"oidc: {type(error).__name__}: {error}") from error
     http = httpx.AsyncClient(

@@ -6,31 +6,35 @@ Shapes
     keys/tls.*           what the doors show and the relay presents (SERV SSL)
     keys/signing.*       what outgoing mail is signed with (ORG SIGN)
     keys/reading/*       what incoming mail is opened with (ORG CONF); older pairs stay to read
+    keys/pending/*       keys whose certificate was asked for
+    keys/former/*        what was replaced and opens nothing; never loaded
     keys/sealing.json    what rows and bodies are sealed with at rest; lose it and all is lost
     trust/               anchors, issuing certificates, revocation lists
     Private files have mode 0600, folders 0700.
 """
 
-import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import orjson
 
-from crypto.certificates import Certificate, parse_certificates
-from crypto.errors import CryptoError
 from crypto.issuing import Authority, CertificateProfile, Issued, Subject, create_authority
-from crypto.keys import SoftwareKeyHolder, load_key_holder
+from crypto.keys import parse_private_key
+from crypto.ports import KeyHolder
 from crypto.sealing import Sealer, new_key
-from mss.errors import ConflictError, SettingsError
+from mss.errors import ConflictError
+from mss.pipeline import key_files
+from mss.pipeline.key_files import KeyFiles
 from mss.settings import SETTINGS_FILE
 
-KEYS = "keys"
-READING = f"{KEYS}/reading"
-SEALING = f"{KEYS}/sealing.json"
-SIGNING = f"{KEYS}/signing"
+KEYS = key_files.FOLDER
+READING = key_files.READING
+SEALING = key_files.SEALING
+SIGNING = key_files.SIGNING
 TLS = f"{KEYS}/tls"
+PENDING = f"{KEYS}/pending"
+FORMER = f"{KEYS}/former"
 ANCHORS = "trust/anchors.pem"
 INTERMEDIATES = "trust/intermediates.pem"
 CRLS = "trust/crls"
@@ -67,12 +71,25 @@ def create_trial_authority(home: Path, *, identity: Identity, at: datetime) -> N
     """
     authority = create_authority(f"TRIAL {identity.host_name}", at=at)
     install_identity(home, authority, identity=identity, at=at)
+    seal_keys(home)
+
+
+def seal_keys(home: Path) -> None:
+    """Encrypt every key that lies in the home in clear."""
+    files = KeyFiles(home=home)
+    for file in sorted((home / KEYS).rglob("*.key")):
+        octets = file.read_bytes()
+        if b"ENCRYPTED" not in octets:
+            stem = str(file.relative_to(home).with_suffix(""))
+            files.save_key(stem, parse_private_key(octets, trusted=True))
 
 
 def install_identity(
     home: Path, authority: Authority, *, identity: Identity, at: datetime
 ) -> Issued:
     """Issue and install everything that an operator shows, and whom it believes.
+
+    Its keys lie in clear until `seal_keys`.
 
     Returns:
         The confidentiality certificate, which others encrypt for.
@@ -101,58 +118,21 @@ def install_pair(home: Path, stem: str, issued: Issued) -> None:
     write_private(home / f"{stem}.key", issued.private_key_pem.encode())
 
 
-def load_sealer(home: Path) -> Sealer:
-    """Read the sealing keys.
-
-    Raises:
-        SettingsError: The file is missing or is not what it should be.
-    """
-    file = home / SEALING
-    try:
-        values = orjson.loads(file.read_bytes())
-        keys = {int(version): bytes.fromhex(key) for version, key in values["keys"].items()}
-        return Sealer(keys, int(values["current"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, CryptoError) as error:
-        raise SettingsError(reason=f"{file}: {type(error).__name__}") from error
-
-
-def load_signing(home: Path) -> SoftwareKeyHolder:
-    """Read the key that outgoing mail is signed with."""
-    return _load_pair(home / f"{SIGNING}.crt")
-
-
-def load_reading(home: Path) -> SoftwareKeyHolder:
-    """Read every key that incoming mail may be opened with."""
-    files = sorted((home / READING).glob("*.crt"))
-    if not files:
-        raise SettingsError(reason=f"{home / READING}: there is no certificate")
-    holder = _load_pair(files[0])
-    for file in files[1:]:
-        holder = holder.with_older(_load_pair(file))
-    return holder
-
-
-def load_signing_chain(home: Path) -> tuple[Certificate, ...]:
-    """Read the certificates above the signing one, to send along."""
-    return parse_certificates((home / f"{SIGNING}.crt").read_bytes())[1:]
-
-
 def write_private(file: Path, octets: bytes) -> None:
     """Write a file that only its owner may read, whole or not at all."""
-    draft = file.with_name(f".{file.name}.new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(octets)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(file)
+    key_files.write_private(file, octets)
 
 
-def _load_pair(certificate: Path) -> SoftwareKeyHolder:
-    key = certificate.with_suffix(".key")
-    try:
-        octets = certificate.read_bytes()
-        parse_certificates(octets)
-        return load_key_holder(key.read_bytes(), octets, trusted=True)
-    except (OSError, CryptoError) as error:
-        raise SettingsError(reason=f"{certificate}: {error}") from error
+def load_sealer(home: Path) -> Sealer:
+    """Read the sealing keys."""
+    return key_files.load_sealer(home)
+
+
+def load_signing(home: Path) -> KeyHolder:
+    """Read the key that outgoing mail is signed with."""
+    return KeyFiles(home=home).load_signing()
+
+
+def load_reading(home: Path) -> KeyHolder:
+    """Read every key that incoming mail may be opened with."""
+    return KeyFiles(home=home).load_reading()

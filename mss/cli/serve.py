@@ -21,6 +21,7 @@ from mss.cli.compose import Operator, open_operator
 from mss.cli.root import answer, root, settings_of, tell
 from mss.errors import SettingsError
 from mss.settings import Settings
+from mss.smtp.contexts import key_password
 from mss.smtp.server import open_smtp_doors, split_address
 from mss.store import migrate
 from mss.telemetry.logging import configure_logging
@@ -101,6 +102,7 @@ async def running(
             news=operator.news,
             settings=operator.services.settings,
             renewables=renewables,
+            keys=operator.keys,
         )
         if on_watch is not None:
             on_watch(watch)
@@ -144,12 +146,14 @@ async def _api(operator: Operator, renewables: list[Renewable]) -> AsyncIterator
             app = create_app(operator.services)
             certificate = settings.path(settings.tls.certificate)
             key = settings.path(settings.tls.key)
+            password = key_password(settings)
             config = _config(
                 app,
                 settings.listen.api,
                 connections=settings.limits.connections,
                 certificate=certificate,
                 key=key,
+                password=None if password is None else password.decode("utf-8"),
             )
             ports["api"] = await stack.enter_async_context(_http(config))
             renewables.append(_ApiTls(settings, config))
@@ -170,6 +174,7 @@ def _config(
     connections: int,
     certificate: Path | None = None,
     key: Path | None = None,
+    password: str | None = None,
 ) -> uvicorn.Config:
     host, port = split_address(address)
     return uvicorn.Config(
@@ -178,6 +183,7 @@ def _config(
         port=port,
         ssl_certfile=certificate,
         ssl_keyfile=key,
+        ssl_keyfile_password=password,
         http=BoundedProtocol,
         ws="none",
         lifespan="off",
@@ -203,11 +209,13 @@ class _ApiTls:
         certificate = settings.path(settings.tls.certificate)
         key = settings.path(settings.tls.key)
         try:
-            tls.server_context(certificate, key)  # a pair that does not fit must not be half taken
+            password = key_password(settings)
+            # A pair that does not fit must not be half taken.
+            tls.server_context(certificate, key, password=password)
         except (OSError, CryptoError) as error:
             raise SettingsError(reason=f"{certificate}: {error}") from error
         if self.config.ssl is not None:
-            self.config.ssl.load_cert_chain(certificate, key)
+            self.config.ssl.load_cert_chain(certificate, key, password=password or "")
 
 
 class _QuietServer(uvicorn.Server):

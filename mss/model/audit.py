@@ -13,6 +13,7 @@ class AuditName(StrEnum):
     """Every event there is."""
 
     ACCOUNT_ADDED = "account-added"
+    CERTIFICATE_ENDING = "certificate-ending"
     CHAIN_STARTED = "chain-started"
     DELIVERY_DROPPED = "delivery-dropped"
     DELIVERY_FAILED = "delivery-failed"
@@ -21,6 +22,8 @@ class AuditName(StrEnum):
     DELIVERY_REPORTED = "delivery-reported"
     DELIVERY_RETRIED = "delivery-retried"
     DIRECTORY_IMPORTED = "directory-imported"
+    KEYS_REFUSED = "keys-refused"
+    KEYS_RELOADED = "keys-reloaded"
     LOGIN_REFUSED = "login-refused"
     MAILBOX_CLOSED = "mailbox-closed"
     MAILBOX_DELEGATED = "mailbox-delegated"

@@ -23,7 +23,6 @@ from typing import ParamSpec, TypeVar
 from crypto import kem, smime, trust
 from crypto.certificates import Certificate, parse_certificate
 from crypto.errors import CryptoError, RevokedError
-from crypto.ports import KeyHolder
 from crypto.recipient_info import EnvelopeProfile, RecipientPlan, is_post_quantum
 from crypto.recipient_list import build_recipient_list
 from directory import index_sql
@@ -36,7 +35,7 @@ from mss.mime.parse import ParsedMessage
 from mss.model.principal import PeerPrincipal, Principal
 from mss.model.security import Security, Verdict
 from mss.pipeline.opening import Opened, Opener
-from mss.pipeline.outer_envelope import OuterEnvelopes
+from mss.pipeline.own_keys import KeysInForce
 from mss.pipeline.signers import Judge
 from mss.pipeline.submission import RelayRoute
 from mss.policy.protection import choose_profile
@@ -79,14 +78,11 @@ class _Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protection:
-    """Holds the keys of this operator and applies the policy."""
+    """Uses the keys of this operator and applies the policy."""
 
     database: Database
     trust: TrustSpace
-    signing: KeyHolder
-    signing_chain: tuple[Certificate, ...]
-    reading: KeyHolder
-    outer: OuterEnvelopes
+    keys: KeysInForce
     settings: ProtectionSettings
     clock: Clock
 
@@ -129,7 +125,7 @@ class Protection:
         only the outer certificates can be seen, and are judged.
         """
         published = await self.database.read(lambda c: index_sql.find_certificates(c, address))
-        outer = [each.der for each in self.outer.certificates(str(address.domain))]
+        outer = [each.der for each in self.keys.current.outer.certificates(str(address.domain))]
         return await aside(len(leaving), self._find_obstacle, [*published, *outer], leaving)
 
     def _find_obstacle(self, candidates: Sequence[bytes], leaving: bytes) -> str | None:
@@ -181,7 +177,7 @@ class Protection:
                     announced=certificate.smime_capabilities,
                 )
                 return RecipientPlan(certificate=certificate, profile=choice.profile)
-        is_agreed = bool(self.outer.certificates(str(address.domain)))
+        is_agreed = bool(self.keys.current.outer.certificates(str(address.domain)))
         if is_agreed or self.settings.without_certificate == "refuse":
             reason = "certificate-invalid" if published else "certificate-missing"
             raise ProtectionImpossibleError(address=str(address), reason=reason)
@@ -189,7 +185,7 @@ class Protection:
 
     def _valid_outer(self, address: MailAddress) -> tuple[Certificate, ...]:
         """List the post-quantum certificates for a recipient; never none if it was agreed on."""
-        agreed = self.outer.certificates(str(address.domain))
+        agreed = self.keys.current.outer.certificates(str(address.domain))
         valid = tuple(each for each in agreed if self._valid_certificate(each.der) is not None)
         if agreed and not valid:
             reason = "post-quantum-certificate-invalid"
@@ -230,11 +226,12 @@ class Protection:
         return entities.outer_message(raw, entity, obscure_subject=is_encrypted)
 
     def _sign(self, entity: bytes, attributes: Sequence[bytes]) -> bytes:
+        keys = self.keys.current
         return smime.sign(
             entity,
-            keys=self.signing,
+            keys=keys.signing,
             at=self.clock.now(),
-            chain=self.signing_chain,
+            chain=keys.signing_chain,
             attributes=attributes,
         )
 
@@ -250,7 +247,7 @@ class Protection:
         if not isinstance(principal, PeerPrincipal):
             return Opened(kept=raw, security=Security(verdict=Verdict.INTERNAL, judged_at=now))
         opener = Opener(
-            keys=self.reading,
+            keys=self.keys.current.reading,
             store=self.trust.store,
             profile=self.trust.profile(trust.Usage.MAIL_SIGNING),
             settings=self.settings,

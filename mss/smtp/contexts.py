@@ -15,6 +15,7 @@ from pathlib import Path
 from crypto import tls
 from crypto.errors import CryptoError
 from mss.errors import SettingsError
+from mss.pipeline.key_files import KeyFiles
 from mss.settings import Settings
 
 
@@ -37,6 +38,7 @@ class DoorTls:
         certificate = settings.path(settings.tls.certificate)
         key = settings.path(settings.tls.key)
         ciphers = settings.tls.ciphers or tls.CIPHERS
+        password = key_password(settings)
         with _as_settings_error(certificate):
             # A client without a certificate, or with one of last year, gets as far as an SMTP
             # reply that tells it so; the trust space judges the dates (docs/adr/0018).
@@ -46,6 +48,7 @@ class DoorTls:
                 client_anchors_pem=read_authorities(settings),
                 check_time=False,
                 ciphers=ciphers,
+                password=password,
             )
             # A certificate is asked for and never required: software logs in with it.
             submission = tls.server_context(
@@ -55,6 +58,7 @@ class DoorTls:
                 if settings.tls.ask_software
                 else None,
                 ciphers=ciphers,
+                password=password,
             )
         self.mx, self.submission = mx, submission
 
@@ -82,7 +86,14 @@ class RelayTls:
                 anchors_pem=read_authorities(settings),
                 check_time=False,  # the trust space judges the dates, and says so by their name
                 ciphers=settings.tls.ciphers or tls.CIPHERS,
+                password=key_password(settings),
             )
+
+
+def key_password(settings: Settings) -> bytes | None:
+    """Find what opens the key of the doors; `None` if it lies in clear."""
+    files = KeyFiles(home=settings.home, settings=settings.keys)
+    return files.password_of(settings.path(settings.tls.key))
 
 
 def read_authorities(settings: Settings) -> str:

@@ -1,7 +1,8 @@
 """What every process of an operator keeps up to date, whichever parts it runs.
 
 The trust list that another process put in force; anchors, issuing certificates and revocation
-lists; the certificate and key that doors and relay show. Files are looked at every so often and at
+lists; the certificate and key that doors and relay show; the keys that sign and open letters, and
+the certificates of post-quantum envelopes. Files are looked at every so often and at
 once on request (SIGHUP). What is under way is not disturbed: contexts serve the connections that
 begin while they are in force. A file that cannot be used changes nothing but the journal.
 
@@ -37,29 +38,41 @@ class Renewable(Protocol):
         ...
 
 
+class RenewableKeys(Renewable, Protocol):
+    """The keys that letters are signed, opened and enveloped with."""
+
+    def files(self) -> tuple[Path, ...]:
+        """List the files that they are made from."""
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class Watch:
     """Looks after lists and files while a process lives.
 
     Attributes:
         renewables: What is made from certificate, key and anchors; all are renewed, or none.
+        keys: What signs, opens and envelopes letters.
     """
 
     trust: TrustSpace
     news: RevocationNews
     settings: Settings
     renewables: Sequence[Renewable]
+    keys: RenewableKeys
     _trust_marks: Marks = field(default=(), init=False)
     _tls_marks: Marks = field(default=(), init=False)
+    _key_marks: Marks = field(default=(), init=False)
     _awake: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def __post_init__(self) -> None:
         self._trust_marks = _marks_of(self._trust_files())
         self._tls_marks = _marks_of(self._tls_files())
+        self._key_marks = _marks_of(self.keys.files())
 
     def wake(self) -> None:
         """Look at once, and read everything again even if no file seems to have changed."""
-        self._trust_marks = self._tls_marks = ()
+        self._trust_marks = self._tls_marks = self._key_marks = ()
         self._awake.set()
 
     async def run(self) -> None:
@@ -80,6 +93,7 @@ class Watch:
             self._look_at_trust,
             self.news.follow,
             self._look_at_tls,
+            self._look_at_keys,
         ):
             try:
                 await step()
@@ -115,6 +129,18 @@ class Watch:
             fingerprint=leaf.fingerprint,
             until=leaf.not_after_at.isoformat(),
         )
+
+    async def _look_at_keys(self) -> None:
+        marks = await asyncio.to_thread(lambda: _marks_of(self.keys.files()))
+        if marks == self._key_marks:
+            return
+        self._key_marks = marks
+        try:
+            await asyncio.to_thread(self.keys.reload)
+        except SettingsError as error:
+            await self.trust.note(AuditName.KEYS_REFUSED, actor="system", reason=error.reason)
+            raise
+        await self.trust.note(AuditName.KEYS_RELOADED, actor="system")
 
     def _trust_files(self) -> tuple[Path, ...]:
         trust = self.settings.trust

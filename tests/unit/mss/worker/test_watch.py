@@ -38,6 +38,7 @@ def watch(pair: Pair, shown: Shown) -> Watch:
         news=RevocationNews(trust=services.trust, settings=services.settings),
         settings=services.settings,
         renewables=[shown],
+        keys=pair.hospital.running.keys,
     )
 
 
