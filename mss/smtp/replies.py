@@ -128,7 +128,7 @@ REPLIES: Final[dict[str, tuple[int, str]]] = {
     "peer-name-differs": (550, "5.7.1"),
     "peer-not-listed": (550, "5.7.1"),
     "tls-required": (530, "5.7.0"),
-    "tls-too-old": (454, "4.7.0"),
+    "tls-too-old": (550, "5.7.0"),
     "tls-failed": (454, "4.7.0"),
     "too-many-unknown-recipients": (451, "4.7.1"),
     "peer-certificate-missing": (550, "5.7.0"),
