@@ -67,11 +67,15 @@ _BAD_CIPHERTEXT: Final = (
     "DataLenRange",
     "FunctionFailed",
     "GeneralError",
-    "ArgumentsBad",
 )
 """How modules say that a padding is wrong; some do not find the right word."""
 
-_CANNOT: Final = ("MechanismInvalid", "MechanismParamInvalid", "FunctionNotSupported")
+_CANNOT: Final = (
+    "MechanismInvalid",
+    "MechanismParamInvalid",
+    "ArgumentsBad",  # SoftHSM's word for a digest that its OAEP does not have
+    "FunctionNotSupported",
+)
 _REJECTED_KEY_OCTETS: Final = 32
 _PROBE: Final = b"is this key the certificate's?"
 
@@ -285,6 +289,7 @@ class Pkcs11KeyHolder:
         try:
             return self._run(
                 certificate,
+                "decrypt",
                 scheme.value,
                 lambda key: key.decrypt(ciphertext, mechanism=mechanism, mechanism_param=parameter),
             )
@@ -307,6 +312,7 @@ class Pkcs11KeyHolder:
         try:
             return self._run(
                 certificate,
+                "derive_key",
                 "ecdh",
                 lambda key: self._derive(key, point, (ours.key_size + 7) // 8),
             )
@@ -337,17 +343,27 @@ class Pkcs11KeyHolder:
     ) -> bytes:
         return self._run(
             certificate,
+            "sign",
             str(getattr(mechanism, "name", mechanism)),
             lambda key: key.sign(data, mechanism=mechanism, mechanism_param=parameter),
         )
 
-    def _run(self, certificate: Certificate, what: str, work: Callable[[_Key], T]) -> T:
+    def _run(
+        self, certificate: Certificate, ability: str, what: str, work: Callable[[_Key], T]
+    ) -> T:
+        """Do something with the key of a certificate, and give errors our names."""
+
+        def able(key: _Key) -> T:
+            if not hasattr(key, ability):  # the binding gives a key what its attributes allow
+                raise KeyUnavailableError("not-for-this-use")
+            return work(key)
+
         key_id = self._ids.get(certificate.fingerprint)
         if key_id is None:
             raise KeyUnavailableError("not-held")
         pkcs11 = self._token.pkcs11
         try:
-            return self._token.run(key_id, work)
+            return self._token.run(key_id, able)
         except _named(pkcs11, _CANNOT) as error:
             raise UnsupportedAlgorithmError(what) from error
         except self._bad_ciphertext():
