@@ -524,7 +524,8 @@ class AdministrationSettings(Section):
 
     accounts: tuple[str, ...] = Field(
         default=(),
-        description="Names of the accounts that may use `/v1/admin` on the administration listener.",
+        description="Names of the accounts that may use `/v1/admin` on the administration "
+        "listener.",
     )
 
 

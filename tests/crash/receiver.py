@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from crypto import smime
 from crypto.errors import CryptoError
-from crypto.keys import SoftwareKeyHolder
+from crypto.ports import KeyHolder
 from tests.crash.letters import digest_of
 
 LINE_OCTETS = 4096
@@ -58,7 +58,7 @@ class Receiver:
     """
 
     tls: ssl.SSLContext
-    keys: SoftwareKeyHolder
+    keys: KeyHolder
     seed: int
     refused: frozenset[str]
     is_kind: bool = False
@@ -189,7 +189,7 @@ def message_id_of(raw: bytes) -> str:
     return ""
 
 
-def inner_body(raw: bytes, keys: SoftwareKeyHolder) -> bytes:
+def inner_body(raw: bytes, keys: KeyHolder) -> bytes:
     """Open a letter and give the body of what was signed; of a plain one, its own."""
     try:
         entity = smime.decrypt(raw, keys=keys).entity

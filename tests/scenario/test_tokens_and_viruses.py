@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ async def practices(
         yield running
 
 
-def token(provider: OidcServer, **changes: object) -> str:
+def token(provider: OidcServer, **changes: Any) -> str:
     return provider.token(at=SystemClock().now(), **changes)
 
 

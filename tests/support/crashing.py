@@ -313,7 +313,7 @@ async def _serve(home: Home, book: AddressBook, steps: Steps, pipe: Pipe) -> Non
     settings, clock = home.settings(), AheadClock(steps.fate.ahead)
     if steps.fate.claim is not None:
         deliver.CLAIM = steps.fate.claim
-        compose.RENEWAL = steps.fate.claim / 3
+        compose.RENEWAL = steps.fate.claim / 3  # type: ignore[attr-defined]
         notify.AGAIN = steps.fate.claim
     database = WatchedDatabase(open_database(settings.database_url), steps)
     sealer = homes.load_sealer(settings.home)

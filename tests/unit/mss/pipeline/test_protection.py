@@ -12,7 +12,7 @@ from crypto.certificates import Certificate
 from crypto.cms import parse_enveloped
 from crypto.entity import read_entity, wrap_base64
 from crypto.enveloped_data import EnvelopeProfile
-from crypto.keys import SoftwareKeyHolder
+from crypto.ports import KeyHolder
 from crypto.recipient_list import build_recipient_list
 from directory.address import MailAddress
 from mss.cli import home
@@ -76,7 +76,7 @@ class Practices:
     """Writes letters as the operator of the practices could: rightly, or in other forms."""
 
     def __init__(self, homes: Path) -> None:
-        self.keys: SoftwareKeyHolder = home.load_signing(homes / PRACTICE_DOMAIN)
+        self.keys: KeyHolder = home.load_signing(homes / PRACTICE_DOMAIN)
         (self.certificate,) = self.keys.certificates
         (self.reader,) = home.load_reading(homes / HOSPITAL_DOMAIN).certificates
 
