@@ -78,13 +78,15 @@ class SignerInfo:
     Attributes:
         attributes: The signed attributes; empty if there are none.
         tbs: What is signed: the DER form of the attributes, whatever form was received.
-        is_sorted: The attributes came in DER order.
+        tbs_as_written: The same with the attributes in the order that came; equal if that is DER's.
+        is_sorted: The attributes came in DER, order included.
     """
 
     identifier: Identifier
     digest: Algorithm
     attributes: tuple[Attribute, ...]
     tbs: bytes = field(repr=False)
+    tbs_as_written: bytes = field(repr=False)
     is_sorted: bool
     signature_algorithm: Algorithm
     signature: bytes = field(repr=False)
@@ -215,12 +217,17 @@ def _signer(element: der.Element) -> SignerInfo:
     fields.find(der.context(1))
     fields.finish()
     tbs = b"" if attributes is None else attribute_octets(attributes)
+    is_sorted = attributes is None or tbs[1:] == attributes.raw[1:]
+    as_written = tbs
+    if attributes is not None and not is_sorted:
+        as_written = attribute_octets(attributes, sort=False)
     return SignerInfo(
         identifier=identifier,
         digest=digest,
         attributes=() if attributes is None else read_attributes(tbs),
         tbs=tbs,
-        is_sorted=attributes is None or tbs[1:] == attributes.raw[1:],
+        tbs_as_written=as_written,
+        is_sorted=is_sorted,
         signature_algorithm=algorithm,
         signature=signature,
     )

@@ -104,11 +104,15 @@ def only(holder: der.Element) -> der.Element:
     return children[0]
 
 
-def attribute_octets(holder: der.Element) -> bytes:
-    """Return what is signed or authenticated: RFC 5652, 5.4 wants DER with the SET OF tag."""
+def attribute_octets(holder: der.Element, *, sort: bool = True) -> bytes:
+    """Return what is signed or authenticated: RFC 5652, 5.4 wants DER with the SET OF tag.
+
+    Unless told to *sort*, attributes stay in the order in which they came.
+    """
     if len(holder.children()) > MAX_ATTRIBUTES:
         raise CmsSyntaxError("too-many-attributes")
-    return der.set_of(der.normalised(each) for each in holder.children())
+    members = [der.normalised(each) for each in holder.children()]
+    return der.set_of(members) if sort else der.encode(der.SET, *members)
 
 
 def read_attributes(tbs: bytes) -> tuple[Attribute, ...]:

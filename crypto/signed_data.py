@@ -434,23 +434,49 @@ def _signing_time(value: bytes | None) -> datetime | None:
 def _check_signature(
     signer: cms.SignerInfo, scheme: SignatureScheme, salt_octets: int, certificate: Certificate
 ) -> None:
-    key = certificate.public_key
+    """Check the signature over the attributes as DER orders them, else in the order that came.
+
+    RFC 5652, 5.4 asks for the first; node-forge signs the second, which OpenSSL and NSS verify. It
+    is the same set of attributes, so neither says anything that the other does not.
+    """
+    try:
+        _check_signed_octets(signer.tbs, signer.signature, scheme, salt_octets, certificate)
+    except InvalidSignature as error:
+        if signer.tbs_as_written == signer.tbs:
+            raise SignatureError("signature-wrong") from error
+    else:
+        return
+    try:
+        _check_signed_octets(
+            signer.tbs_as_written, signer.signature, scheme, salt_octets, certificate
+        )
+    except InvalidSignature as error:
+        raise SignatureError("signature-wrong") from error
+
+
+def _check_signed_octets(
+    octets: bytes,
+    signature: bytes,
+    scheme: SignatureScheme,
+    salt_octets: int,
+    certificate: Certificate,
+) -> None:
     digest = hash_of(digest_of(scheme))
     try:
-        match key:
-            case ed25519.Ed25519PublicKey() if scheme is SignatureScheme.ED25519:
-                key.verify(signer.signature, signer.tbs)
-            case ec.EllipticCurvePublicKey() if scheme.name.startswith("ECDSA"):
-                key.verify(signer.signature, signer.tbs, ec.ECDSA(digest))
-            case rsa.RSAPublicKey() if scheme.name.startswith(("PSS", "RSA")):
+        match certificate.public_key:
+            case ed25519.Ed25519PublicKey() as key if scheme is SignatureScheme.ED25519:
+                key.verify(signature, octets)
+            case ec.EllipticCurvePublicKey() as key if scheme.name.startswith("ECDSA"):
+                key.verify(signature, octets, ec.ECDSA(digest))
+            case rsa.RSAPublicKey() as key if scheme.name.startswith(("PSS", "RSA")):
                 _check_rsa_size(key)
                 form: padding.AsymmetricPadding = padding.PKCS1v15()
                 if scheme.name.startswith("PSS"):
                     form = padding.PSS(mgf=padding.MGF1(digest), salt_length=salt_octets)
-                key.verify(signer.signature, signer.tbs, form, digest)
+                key.verify(signature, octets, form, digest)
             case _:
                 raise SignatureError("key-of-another-kind")
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError) as error:
+    except (UnsupportedAlgorithm, ValueError) as error:
         raise SignatureError("signature-wrong") from error
 
 

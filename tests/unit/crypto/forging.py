@@ -44,11 +44,16 @@ def signer_info(
     digest: bytes = SHA256,
     algorithm: bytes = ECDSA,
     with_attributes: bool = True,
+    sort: bool = True,
     damage: bool = False,
 ) -> bytes:
-    """One SignerInfo whose signature holds unless *damage* is set."""
+    """One SignerInfo whose signature holds unless *damage* is set.
+
+    It is over the attributes as DER has them, or in their own order if told not to *sort*.
+    """
     members = encoded(change(usual_attributes(content))) if with_attributes else []
-    tbs = der.set_of(members) if with_attributes else content
+    ordered = der.set_of(members) if sort else der.encode(der.SET, *members)
+    tbs = ordered if with_attributes else content
     signature = bytearray(
         signer.key_holder().sign(signer.certificate, tbs, SignatureScheme.ECDSA_SHA256)
     )

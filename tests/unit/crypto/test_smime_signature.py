@@ -272,12 +272,49 @@ def test_a_signature_made_for_another_certificate_of_the_same_key_is_refused() -
     assert reason_of(entity) == "signing-certificate-mismatch"
 
 
+def reversed_attributes(given: Attributes) -> Attributes:
+    """The usual ones are sorted; these are not."""
+    return given[::-1]
+
+
 def test_unsorted_attributes_verify_with_a_remark() -> None:
     """Senders do not always sort; the signature covers the sorted form."""
-    info = forging.signer_info(ENTITY, HOSPITAL_SIGNER, change=lambda given: given[::-1])
+    info = forging.signer_info(ENTITY, HOSPITAL_SIGNER, change=reversed_attributes)
     cms = forging.signed_data([info], [HOSPITAL_SIGNER.certificate])
 
     assert "attributes-not-sorted" in verify(forging.multipart(ENTITY, cms)).findings
+
+
+def test_a_signature_over_unsorted_attributes_verifies_with_a_remark() -> None:
+    """node-forge signs them in the order in which it writes them; most readers take that."""
+    info = forging.signer_info(ENTITY, HOSPITAL_SIGNER, change=reversed_attributes, sort=False)
+    cms = forging.signed_data([info], [HOSPITAL_SIGNER.certificate])
+
+    assert "attributes-not-sorted" in verify(forging.multipart(ENTITY, cms)).findings
+
+
+@pytest.mark.parametrize("sort", [True, False])
+def test_a_damaged_signature_over_unsorted_attributes_is_refused(*, sort: bool) -> None:
+    """Two orders are tried, not two messages."""
+    info = forging.signer_info(
+        ENTITY, HOSPITAL_SIGNER, change=reversed_attributes, sort=sort, damage=True
+    )
+    cms = forging.signed_data([info], [HOSPITAL_SIGNER.certificate])
+
+    assert reason_of(forging.multipart(ENTITY, cms)) == "signature-wrong"
+
+
+def test_a_signature_over_another_order_than_written_is_refused() -> None:
+    """Only DER's order and the one in the message are known; others are not guessed."""
+    info = forging.signer_info(ENTITY, HOSPITAL_SIGNER, change=reversed_attributes, sort=False)
+    sorted_info = forging.signer_info(ENTITY, HOSPITAL_SIGNER)
+    signature = der.parse(info).children()[-1].raw
+    cms = forging.signed_data(
+        [der.sequence(*(each.raw for each in der.parse(sorted_info).children()[:-1]), signature)],
+        [HOSPITAL_SIGNER.certificate],
+    )
+
+    assert reason_of(forging.multipart(ENTITY, cms)) == "signature-wrong"
 
 
 @pytest.mark.parametrize("oid", [algorithms.SHA1, "1.2.840.113549.2.5"])
