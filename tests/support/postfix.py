@@ -12,19 +12,15 @@ Errors
 
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.daemons import await_file, free_port, started
 from tests.support.debian import PeerMissingError, unpacked
 
 DOMAIN = "exemple.test"
-READY_SECONDS = 20.0
 OWNER, GROUP = "daemon", "mail"  # every Debian has them
 QUEUES = (
     "active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private",
@@ -118,6 +114,7 @@ def running_postfix(
     settings: Mapping[str, str],
     *,
     smtpd_processes: int = 100,
+    services: str = "",
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Postfix]:
     """Run a private Postfix until the end of the block.
@@ -126,12 +123,13 @@ def running_postfix(
         folder: An empty folder of its own, below folders that every user may walk through.
         settings: What `main.cf` says beside the paths.
         smtpd_processes: How many connections it serves at once.
+        services: More lines of `master.cf`.
         environment: Variables for its processes, such as a library to load first.
     """
     if os.geteuid() != 0:
         raise PeerMissingError("Postfix asks to be started by root.")
     root = unpacked("postfix")
-    port = _free_port()
+    port = free_port()
     _make_folders(folder)
     libraries = root / "usr/lib/postfix"
     own = {
@@ -160,7 +158,9 @@ def running_postfix(
     }
     text = "".join(f"{name} = {value}\n" for name, value in {**own, **settings}.items())
     (folder / "etc/main.cf").write_text(text)
-    (folder / "etc/master.cf").write_text(SERVICES.format(port=port, smtpd=smtpd_processes))
+    (folder / "etc/master.cf").write_text(
+        SERVICES.format(port=port, smtpd=smtpd_processes) + services
+    )
     variables = {
         **os.environ,
         **(environment or {}),
@@ -168,8 +168,8 @@ def running_postfix(
         "LD_LIBRARY_PATH": str(libraries),
     }
     command = [str(libraries / "sbin/master"), "-c", f"{folder}/etc", "-d"]
-    with _started(command, folder, variables) as pid:
-        _await_file(folder / "queue/public/qmgr", folder / "log")
+    with started(command, folder, variables) as pid:
+        await_file(folder / "queue/public/qmgr", folder / "log")
         yield Postfix(port=port, folder=folder, pids=(pid,))
 
 
@@ -204,17 +204,11 @@ def running_postfix_and_dovecot(
     }
     with ExitStack() as stack:
         pid = stack.enter_context(
-            _started([dovecot, "-F", "-c", f"{own}/dovecot.conf"], own, variables)
+            started([dovecot, "-F", "-c", f"{own}/dovecot.conf"], own, variables)
         )
-        _await_file(own / "lmtp", own / "log")
+        await_file(own / "lmtp", own / "log")
         postfix = stack.enter_context(running_postfix(folder, wanted, environment=environment))
         yield Postfix(port=postfix.port, folder=folder, pids=(*postfix.pids, pid))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _make_folders(folder: Path) -> None:
@@ -233,30 +227,3 @@ def _make_folders(folder: Path) -> None:
             shutil.chown(one, OWNER, GROUP)
         one.chmod(mode)
     folder.chmod(0o711)  # its own users walk through
-
-
-@contextmanager
-def _started(command: list[str], folder: Path, variables: Mapping[str, str]) -> Iterator[int]:
-    with (folder / "console").open("ab") as console:
-        process = subprocess.Popen(
-            command, stdout=console, stderr=console, env=dict(variables), start_new_session=True
-        )
-    try:
-        yield process.pid
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _await_file(path: Path, log: Path) -> None:
-    """Wait until a server has made its socket."""
-    deadline = time.monotonic() + READY_SECONDS
-    while not path.exists():
-        if time.monotonic() > deadline:
-            said = log.read_text(errors="replace")[-1000:] if log.exists() else "nothing"
-            raise PeerMissingError(f"{path.name} did not start; its log: {said}")
-        time.sleep(0.05)

@@ -14,6 +14,7 @@ Errors
 """
 
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -25,8 +26,8 @@ from pwd import getpwnam
 from crypto.issuing import CertificateProfile
 from mss.cli import home as homes
 from mss.clock import SystemClock
-from tests.support.daemons import apart, await_port, free_port, started, with_users
-from tests.support.debian import unpacked
+from tests.support.daemons import apart, await_port, free_port, started, with_libraries, with_users
+from tests.support.debian import PeerMissingError, unpacked
 from tests.support.operators import HOSPITAL, PRACTICES, Ground
 from tests.support.postfix import GROUP, OWNER, running_postfix
 
@@ -173,7 +174,7 @@ daemon_smtp_ports = {port} : {inside}
 spool_directory = {folder}/spool
 log_file_path = {folder}/log-%s
 pid_file_path = {folder}/pid
-keep_environment = LD_LIBRARY_PATH
+keep_environment =
 message_size_limit = {largest}
 queue_only
 dsn_advertise_hosts = *
@@ -268,8 +269,8 @@ def exim(part: Part) -> Iterator[Server]:
     for one in (part.key, part.certificate, part.anchors):
         _own(one, over)
     command = [program, "-C", f"{own}/exim.conf", "-bdf", "-q1s"]
-    variables = {"LD_LIBRARY_PATH": str(root / "usr/lib/x86_64-linux-gnu")}
-    with started(apart(command, over), own, variables):
+    over |= with_libraries(own, *(root / "usr/lib").glob("*-linux-gnu*"))
+    with started(apart(command, over), own):
         await_port(port, own)
         yield Server(
             name="exim",
@@ -337,7 +338,8 @@ def opensmtpd(part: Part) -> Iterator[Server]:
         hospital=HOSPITAL.domain,
     )
     (own / "smtpd.conf").write_text(text)
-    variables = {"LD_LIBRARY_PATH": str(root / "usr/lib/x86_64-linux-gnu")}
+    over |= with_libraries(own, *(root / "usr/lib").glob("*-linux-gnu*"))
+    variables = {"LD_PRELOAD": str(_mended_openssl(own))}
     if part.tls:
         (own / "openssl.cnf").write_text(OPENSSL.format(version=part.tls))
         variables["OPENSSL_CONF"] = f"{own}/openssl.cnf"
@@ -354,6 +356,33 @@ SERVERS: Mapping[str, Callable[[Part], AbstractContextManager[Server]]] = {
     "exim": exim,
     "opensmtpd": opensmtpd,
 }
+
+
+# Debian 12's OpenSMTPD (6.8.0p2) loses its keys with OpenSSL 3, and neither serves TLS nor shows a
+# certificate. The cure is that of its later versions: to put the key back after marking it.
+MENDED_OPENSSL = """\
+#define _GNU_SOURCE
+#include <dlfcn.h>
+int EVP_PKEY_set1_RSA(void *pkey, void *key);
+void *EVP_PKEY_get1_RSA(void *pkey) {
+    void *(*real)(void *) = (void *(*)(void *)) dlsym(RTLD_NEXT, "EVP_PKEY_get1_RSA");
+    void *key = real(pkey);
+    if (key)
+        EVP_PKEY_set1_RSA(pkey, key);
+    return key;
+}
+"""
+
+
+def _mended_openssl(folder: Path) -> Path:
+    """Compile what lies between OpenSMTPD and OpenSSL."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise PeerMissingError("Missing, as root: apt-get install gcc libc6-dev")
+    source, library = folder / "mended.c", folder / "mended.so"
+    source.write_text(MENDED_OPENSSL)
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    return library
 
 
 def _own(path: Path, users: Mapping[Path, str]) -> None:
