@@ -464,14 +464,14 @@ class Software:
         path = f"/v1/mailboxes/{mailbox or self.mailbox}/messages?folder={folder}&limit=100"
         return list((await self.get(path))["items"])
 
-    async def await_inbox(self, number: int = 1) -> list[dict[str, Any]]:
+    async def await_inbox(self, number: int = 1, *, mailbox: str = "") -> list[dict[str, Any]]:
         """Wait until so many messages lie in the inbox."""
 
         async def is_there() -> bool:
-            return len(await self.listed()) >= number
+            return len(await self.listed(mailbox=mailbox)) >= number
 
-        await until(is_there, f"{number} messages in the inbox of {self.mailbox}")
-        return await self.listed()
+        await until(is_there, f"{number} messages in the inbox of {mailbox or self.mailbox}")
+        return await self.listed(mailbox=mailbox)
 
     async def mark_read(self, *message_ids: str) -> None:
         """Mark as read, and send the receipts that the authors asked for."""
