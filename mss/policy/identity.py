@@ -4,9 +4,18 @@ A user writes as a mailbox on which they hold the right to send, in the envelope
 (KIM's rule, and ECO.2.2.7: the address is the authenticated mailbox's; the label is free). A peer
 speaks for the domains that the trust list gives its certificate. Only peers and the server itself
 use the null sender, and then only for reports and automatic answers (RFC 5321, 4.5.5).
+
+Mail servers write their reports as `MAILER-DAEMON` of the host that they run on, not of the domain
+that they serve. Under the null sender a peer may do so from a host below one of its domains, or
+from the one that its listed certificate names; to refuse its report would leave the author of a
+lost letter in the dark.
 """
 
+from typing import Final
+
 from directory.address import MailAddress
+from directory.distinguished_name import DistinguishedName
+from directory.errors import DistinguishedNameSyntaxError
 from mss.errors import MSSError, PeerNotListedError, SenderNotAllowedError
 from mss.model.principal import (
     AccountPrincipal,
@@ -15,6 +24,8 @@ from mss.model.principal import (
     Right,
     SystemPrincipal,
 )
+
+REPORTERS: Final = frozenset({"mailer-daemon", "postmaster"})
 
 
 def sender_objection(principal: Principal, sender: MailAddress | None) -> MSSError | None:
@@ -48,4 +59,24 @@ def author_objection(
         case PeerPrincipal():
             if str(author.domain) in principal.domains:
                 return None
+            if sender is None and _is_their_reporter(principal, author):
+                return None
             return PeerNotListedError(domain=str(author.domain), reason="author-domain")
+
+
+def _is_their_reporter(peer: PeerPrincipal, author: MailAddress) -> bool:
+    """Tell whether an author is no person, but a mail server of the peer that writes a report."""
+    if author.local.lower() not in REPORTERS:
+        return False
+    host = str(author.domain)
+    parents = {host[at + 1 :] for at, one in enumerate(host) if one == "."}
+    return not parents.isdisjoint(peer.domains) or host == _host_name(peer)
+
+
+def _host_name(peer: PeerPrincipal) -> str | None:
+    """Read the host that the peer's certificate names."""
+    try:
+        name = DistinguishedName.parse(peer.subject).common_name
+    except DistinguishedNameSyntaxError:
+        return None
+    return name.lower() if name else None

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.interop.smtp import servers
 from tests.interop.smtp.servers import SERVERS, Server
@@ -63,21 +64,24 @@ def server(
         pytest.skip(str(error))
 
 
-@pytest.fixture
-def hospital_home(ground: Ground, tmp_path: Path, hospital_port: int) -> Home:
+@pytest.fixture(scope="module")
+def hospital_home(
+    ground: Ground, tmp_path_factory: pytest.TempPathFactory, hospital_port: int
+) -> Home:
     """A hospital's home whose door is where the peers look for it."""
-    return ground.copy(HOSPITAL, tmp_path, {"listen": {"mx": f"127.0.0.1:{hospital_port}"}})
+    folder = tmp_path_factory.mktemp("hospital")
+    return ground.copy(HOSPITAL, folder, {"listen": {"mx": f"127.0.0.1:{hospital_port}"}})
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def book() -> AddressBook:
     """Where the hospital finds others."""
     return AddressBook()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hospital(hospital_home: Home, book: AddressBook) -> AsyncIterator[Running]:
-    """Our side, with every part running."""
+    """Our side, with every part running, for as long as peers may come back to it."""
     async with operating(hospital_home, book=book) as running:
         yield running
 

@@ -287,13 +287,14 @@ pki practices key "{part.key}"
 ca essai cert "{part.anchors}"
 smtp max-message-size {largest}
 queue ttl 1h
-table known {{ "{mailbox}" = "{owner}" }}
+table anybody {{ "@" = "{owner}" }}
 listen on 127.0.0.1 port {port} tls-require verify pki practices ca essai hostname {host_name}
 listen on 127.0.0.1 port {inside} hostname {host_name}
-action "box" maildir "{maildir}" virtual <known>
-action "out" relay host smtp+tls://127.0.0.1:{part.hospital} pki practices ca essai tls no-verify \
-helo {host_name}
-match from any for domain "{domain}" action "box"
+action "box" maildir "{maildir}" virtual <anybody>
+action "nobody" mda "exit 67" virtual <anybody>
+action "out" relay host smtp+tls://localhost:{part.hospital} pki practices ca essai helo {host_name}
+match from any for rcpt-to "{mailbox}" action "box"
+match from any for domain "{domain}" action "nobody"
 match from any for domain "{hospital}" action "out"
 """
 OPENSSL = """\

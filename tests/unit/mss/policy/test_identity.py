@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from directory.address import MailAddress
@@ -75,5 +77,32 @@ def test_an_author_belongs_to_whoever_is_connected(
 ) -> None:
     """From is what readers see: the mailbox written as, or a domain of the operator."""
     found = author_objection(principal, sender=sender, author=author)
+
+    assert isinstance(found, objection)
+
+
+BUS = replace(PEER, subject="CN=bus.operateur.example,O=OPERATEUR")
+
+
+@pytest.mark.parametrize(
+    ("peer", "sender", "author", "objection"),
+    [
+        (PEER, None, "MAILER-DAEMON@mta.ch-demo.mssante.fr", type(None)),
+        (PEER, None, "Postmaster@a.b.ch-demo.mssante.fr", type(None)),
+        (BUS, None, "mailer-daemon@bus.operateur.example", type(None)),
+        (PEER, MINE, "MAILER-DAEMON@mta.ch-demo.mssante.fr", PeerNotTrustedError),
+        (PEER, None, "ward@mta.ch-demo.mssante.fr", PeerNotTrustedError),
+        (PEER, None, "MAILER-DAEMON@elsewhere.mssante.fr", PeerNotTrustedError),
+        (PEER, None, "MAILER-DAEMON@not-ch-demo.mssante.fr", PeerNotTrustedError),
+        (PEER, None, "MAILER-DAEMON@mssante.fr", PeerNotTrustedError),
+        (PEER, None, "MAILER-DAEMON@bus.operateur.example", PeerNotTrustedError),
+        (replace(PEER, subject="?"), None, "MAILER-DAEMON@x.example", PeerNotTrustedError),
+    ],
+)
+def test_reports_of_a_peer_may_come_from_its_hosts(
+    peer: PeerPrincipal, sender: MailAddress | None, author: str, objection: type[object]
+) -> None:
+    """Postfix, Exim and OpenSMTPD all write as their host; a person's name gains nothing by it."""
+    found = author_objection(peer, sender=sender, author=MailAddress.parse(author))
 
     assert isinstance(found, objection)
