@@ -9,14 +9,17 @@ Errors
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crypto.sealing import Sealer
 from mss.blobs.local import LocalBlobStore
-from mss.blobs.s3 import S3BlobStore
 from mss.blobs.sealed import SealedBlobStore
 from mss.clock import Clock
 from mss.errors import SettingsError
 from mss.settings import Settings
+
+if TYPE_CHECKING:
+    from mss.blobs.s3 import S3BlobStore
 
 _FILE = "file://"
 _S3 = "s3://"
@@ -34,7 +37,7 @@ async def open_blob_store(
         await store.aclose()
 
 
-def _build_store(settings: Settings, clock: Clock) -> LocalBlobStore | S3BlobStore:
+def _build_store(settings: Settings, clock: Clock) -> "LocalBlobStore | S3BlobStore":
     url = settings.blobs_url
     if url.startswith(_FILE):
         folder = Path(url.removeprefix(_FILE))
@@ -42,6 +45,8 @@ def _build_store(settings: Settings, clock: Clock) -> LocalBlobStore | S3BlobSto
             raise SettingsError(reason="blobs.url: file:// is followed by an absolute path")
         return LocalBlobStore(folder, clock=clock, segment_octets=settings.blobs.segment_octets)
     if url.startswith(_S3):
+        from mss.blobs.s3 import S3BlobStore  # noqa: PLC0415 -- its client takes 4 MB
+
         bucket, _, prefix = url.removeprefix(_S3).partition("/")
         if not bucket:
             raise SettingsError(reason="blobs.url: s3:// is followed by the name of a bucket")
