@@ -13,7 +13,7 @@ LOADED = f"import mss.cli.serve, sys; print(*(set({OTHERS!r}) & set(sys.modules)
 @pytest.mark.slow
 def test_a_mail_door_loads_no_framework_of_other_parts() -> None:
     """They are 35 MB of the resident set."""
-    done = subprocess.run(  # noqa: S603 -- our own interpreter and our own words
+    done = subprocess.run(
         [sys.executable, "-c", LOADED], capture_output=True, text=True, check=True, timeout=60
     )
 
