@@ -105,7 +105,7 @@ def find_report(message: ParsedMessage, limits: MimeLimits = DEFAULT_LIMITS) -> 
     if root.content_type == "multipart/signed" and root.children:
         root = root.children[0]
     if root.content_type != "multipart/report":
-        return _ordinary_mail(message) or _bounce(message)
+        return _mixed(message, root, limits) or _ordinary_mail(message) or _bounce(message)
     returned_id = _returned_message_id(message, root, limits)
     if part := _child(root, _DELIVERY_TYPES):
         octets = part_octets(message.raw, part, limits.report_octets)
@@ -115,6 +115,21 @@ def find_report(message: ParsedMessage, limits: MimeLimits = DEFAULT_LIMITS) -> 
         notification = parse_disposition_notification(octets, limits)
         return _disposition(notification, returned_id or message.in_reply_to)
     return _bounce(message)
+
+
+def _mixed(message: ParsedMessage, root: Part, limits: MimeLimits) -> Report | None:
+    """Read the reports of OpenSMTPD, which are whole but say that they are `multipart/mixed`."""
+    part = _child(root, _DELIVERY_TYPES)
+    if root.content_type != "multipart/mixed" or part is None:
+        return None
+    if message.author.address.local.lower() != "mailer-daemon":
+        return None  # a person who sends a report on, as a file
+    try:
+        octets = part_octets(message.raw, part, limits.report_octets)
+        status = parse_delivery_status(octets, limits)
+    except MessageSyntaxError:
+        return None
+    return _delivery(status, _returned_message_id(message, root, limits) or message.in_reply_to)
 
 
 def _delivery(status: DeliveryStatus, message_id: str | None) -> Report:

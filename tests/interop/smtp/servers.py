@@ -108,7 +108,7 @@ def prepare(folder: Path, ground: Ground, *, hospital: int, tls: str = "") -> Pa
 @contextmanager
 def postfix(part: Part) -> Iterator[Server]:
     """Run Postfix in the part."""
-    inside = free_port()
+    inside, way_back = free_port(), f"smtp:[127.0.0.1]:{part.hospital}"
     protocols = f">=TLSv{part.tls or '1.2'}, <=TLSv{part.tls or '1.3'}"
     chain = {
         "tls_cert_file": part.certificate,
@@ -141,7 +141,7 @@ def postfix(part: Part) -> Iterator[Server]:
         "virtual_minimum_uid": "1",
         "virtual_uid_maps": f"static:{getpwnam(OWNER).pw_uid}",
         "virtual_gid_maps": f"static:{getgrnam(GROUP).gr_gid}",
-        "transport_maps": f"inline:{{ {{ {HOSPITAL.domain} = smtp:[127.0.0.1]:{part.hospital} }} }}",
+        "transport_maps": f"inline:{{ {{ {HOSPITAL.domain} = {way_back} }} }}",
         "notify_classes": "",
         "minimal_backoff_time": "1s",
         "queue_run_delay": "1s",

@@ -130,6 +130,43 @@ def test_ordinary_mail_is_no_report(raw: bytes) -> None:
     assert find_report(parse_message(raw)) is None
 
 
+OPENSMTPD = (
+    b"From: Mailer Daemon <%b@mta.ch-essai.mssante.fr>\r\n"
+    b"Date: Tue, 3 Nov 2026 09:30:00 +0000\r\nMIME-Version: 1.0\r\n"
+    b"Subject: Delivery status notification: failed\r\n"
+    b'Content-Type: multipart/mixed;boundary="148/mta"\r\n\r\n'
+    b"--148/mta\r\nContent-Description: Notification\r\n\r\nHi!\r\n\r\n--148/mta\r\n"
+    b"Content-Description: Delivery Report\r\nContent-Type: message/delivery-status\r\n\r\n"
+    b"Reporting-MTA: dns; mta.ch-essai.mssante.fr\r\n\r\n%b\r\n\r\n--148/mta\r\n"
+    b"Content-Type: text/rfc822-headers\r\n\r\nMessage-ID: <x1@ch-essai.mssante.fr>\r\n"
+    b"\r\n--148/mta--\r\n"
+)
+OPENSMTPD_GROUP = (
+    b"Final-Recipient: rfc822; inconnu@ch-essai.mssante.fr\r\nAction: failed\r\nStatus: 5.3.0"
+)
+
+
+def test_the_reports_of_opensmtpd_are_recognised() -> None:
+    """They are reports in everything but the name of their envelope."""
+    report = _report(OPENSMTPD % (b"MAILER-DAEMON", OPENSMTPD_GROUP))
+
+    assert (report.kind, report.is_formal) == (ReportKind.DELIVERY, True)
+    assert report.original_message_id == "<x1@ch-essai.mssante.fr>"
+    (recipient,) = report.recipients
+    assert str(recipient.address) == "inconnu@ch-essai.mssante.fr"
+    assert (recipient.action, recipient.status) == ("failed", "5.3.0")
+
+
+@pytest.mark.parametrize(
+    ("author", "group"),
+    [(b"a.colleague", OPENSMTPD_GROUP), (b"MAILER-DAEMON", b"Status: nonsense")],
+    ids=["a report that somebody passes on", "one that cannot be read"],
+)
+def test_other_mail_with_such_a_part_is_ordinary(author: bytes, group: bytes) -> None:
+    """It did not claim to be a report, so nothing is refused and nobody's letter is touched."""
+    assert find_report(parse_message(OPENSMTPD % (author, group))) is None
+
+
 def test_an_unreadable_report_is_refused() -> None:
     """It claims to be about a letter; the caller decides what a broken claim is worth."""
     raw = _postfix(returned=b"\r\n", machine=b"Reporting-MTA: dns; a\r\n")
