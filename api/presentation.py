@@ -45,6 +45,7 @@ def mailbox_out(view: MailboxView, *, size_limit_octets: int) -> mailbox.Mailbox
         size_limit_octets=size_limit_octets,
         opened_at=box.opened_at,
         is_open=box.is_open,
+        key_held_by="server" if box.client_certificate is None else "client",
     )
 
 
@@ -200,6 +201,7 @@ def _item(view: MessageView, *, address: str | None) -> dict[str, object]:
         "flags": _flags(deposit.flags) if deposit else [],
         "verdict": stored.security.verdict,
         "encrypted": stored.security.encrypted,
+        "encrypted_for_client": stored.security.encrypted_for_client,
         "has_documents": any(_is_archive(part) for part in summary.parts),
         "attachments": _attachments(summary),
         "report": stored.report,
@@ -263,6 +265,7 @@ def _security(security: Security) -> message.SecurityOut:
         verdict=security.verdict,
         judged_at=security.judged_at,
         encrypted=security.encrypted,
+        encrypted_for_client=security.encrypted_for_client,
         content_algorithm=security.content_algorithm,
         signed_at=security.signed_at,
         signature_algorithm=security.signature_algorithm,

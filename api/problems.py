@@ -62,6 +62,7 @@ STATUS_OF_ERROR: Final[Mapping[type[MSSError], int]] = {
     errors.RequestTimeoutError: 408,
     mss.NotAdministratorError: 403,
     mss.ConflictError: 409,
+    mss.EncryptedForClientError: 409,
     errors.CursorExpiredError: 410,
     mss.MessageTooLargeError: 413,
     errors.RequestTooLargeError: 413,

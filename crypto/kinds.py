@@ -62,6 +62,23 @@ def kind_of(header: Entity) -> Kind:
     return Kind.PLAIN
 
 
+def is_protected(entity: bytes) -> bool:
+    """Say whether somebody signed or encrypted an entity as a whole."""
+    return classify(entity) in {Kind.SIGNED, Kind.ENCRYPTED}
+
+
+def is_encrypted(entity: bytes) -> bool:
+    """Say whether an entity is encrypted, perhaps inside a signature in the clear."""
+    header = read_entity(entity)
+    kind = kind_of(header)
+    if kind is not Kind.SIGNED or header.media_type != "multipart/signed":
+        return kind is Kind.ENCRYPTED
+    try:
+        return classify(split_signed(header).content) is Kind.ENCRYPTED
+    except SignatureError:
+        return False
+
+
 def is_signature(header: Entity) -> bool:
     """Say whether a part claims to be the signature of a multipart/signed."""
     if header.is_ambiguous:

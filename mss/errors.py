@@ -436,6 +436,19 @@ class ProtectionImpossibleError(MSSError):
 
 
 @dataclass(eq=False)
+class EncryptedForClientError(MSSError):
+    """The message is encrypted for a key that only the mailbox's own software has."""
+
+    code: ClassVar[str] = "encrypted-for-client"
+    retryable: ClassVar[bool] = False
+    public_text: ClassVar[str] = "Only the software that has this mailbox's key can open this."
+    public_text_fr: ClassVar[str] = (
+        "Seul le logiciel qui détient la clé de cette boîte peut ouvrir ce message."
+    )
+    next_step: ClassVar[str] = "Fetch the message itself (`/raw`) and decrypt it with that key."
+
+
+@dataclass(eq=False)
 class IdentityProviderUnavailableError(MSSError):
     """The identity provider does not answer, so nobody can tell whether a token is good."""
 

@@ -98,7 +98,7 @@ async def get_raw(
 @router.get(
     "/messages/{message_id}/parts/{path}",
     response_class=Response,
-    responses=problems(404) | octets("The part, decoded.", "*/*"),
+    responses=problems(404, 409) | octets("The part, decoded.", "*/*"),
 )
 async def get_part(
     principal: PrincipalDep, message_id: MessageIdPath, path: PartPath, reading: ReadingDep
@@ -113,7 +113,7 @@ async def get_part(
     )
 
 
-@router.get("/messages/{message_id}/documents", responses=problems(404))
+@router.get("/messages/{message_id}/documents", responses=problems(404, 409))
 async def list_documents(
     principal: PrincipalDep, message_id: MessageIdPath, reading: ReadingDep
 ) -> DocumentList:
@@ -130,7 +130,7 @@ async def list_documents(
 @router.get(
     "/messages/{message_id}/documents/{number}",
     response_class=Response,
-    responses=problems(404, 406)
+    responses=problems(404, 406, 409)
     | octets("The document.", "application/xml", "text/xml", "application/pdf"),
 )
 async def get_document(

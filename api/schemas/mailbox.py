@@ -1,6 +1,7 @@
 """Mailboxes on the wire."""
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
@@ -23,6 +24,9 @@ class MailboxOut(View):
     size_limit_octets: int = Field(description="Largest message that may be sent from here.")
     opened_at: datetime
     is_open: bool
+    key_held_by: Literal["server", "client"] = Field(
+        description="`client`: what lies in it can only be read by the software with its key."
+    )
 
 
 class MailboxList(View):

@@ -37,6 +37,10 @@ class MessageItem(View):
     flags: list[Flag]
     verdict: Verdict = Field(description="What its protection was worth when it arrived.")
     encrypted: bool
+    encrypted_for_client: bool = Field(
+        description="Only the software with the mailbox's key can read it: the subject is the one "
+        "outside, and parts and documents cannot be shown. Fetch `raw` and decrypt it."
+    )
     has_documents: bool = Field(description="True if it carries an IHE_XDM archive.")
     attachments: int
     report: str | None = Field(
@@ -85,6 +89,9 @@ class SecurityOut(View):
     verdict: Verdict
     judged_at: datetime
     encrypted: bool
+    encrypted_for_client: bool = Field(
+        description="What is stored is encrypted for a key that only the mailbox's software has."
+    )
     content_algorithm: str | None
     signed_at: datetime | None
     signature_algorithm: str | None

@@ -1,6 +1,7 @@
 """`mss mailbox`: open, close, show, delegate, set quotas."""
 
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -11,6 +12,7 @@ from mss.cli.root import Group, answer, root, run, settings_of
 from mss.model.mailbox import Mailbox
 from mss.model.principal import Right
 
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 KINDS = click.Choice([kind.value for kind in MailboxKind], case_sensitive=False)
 
 
@@ -25,11 +27,29 @@ def mailbox() -> None:
 @click.option("--name", default="", help="Name shown beside the address.")
 @click.option("--rpps", help="RPPS of the holder (PER, CAB).")
 @click.option("--finess", help="FINESS of the structure (ORG, APP).")
+@click.option("--certificate", type=FILE, help="To encrypt with, if its client holds the key.")
+@click.option(
+    "--key-held-by",
+    type=click.Choice(["server", "client"]),
+    default="server",
+    show_default=True,
+    help="`client`: this server stores what only the mailbox's software can read.",
+)
 @click.pass_context
 def open_(
-    context: click.Context, address: str, kind: str, name: str, rpps: str | None, finess: str | None
+    context: click.Context,
+    address: str,
+    kind: str,
+    name: str,
+    rpps: str | None,
+    finess: str | None,
+    certificate: Path | None,
+    key_held_by: str,
 ) -> None:
     """Open a mailbox at ADDRESS."""
+    if (certificate is not None) != (key_held_by == "client"):
+        raise click.UsageError("--certificate and --key-held-by client go together")
+    octets = None if certificate is None else certificate.read_bytes()
 
     async def work() -> Mailbox:
         async with open_desk(settings_of(context)) as desk:
@@ -39,6 +59,7 @@ def open_(
                 display_name=name,
                 rpps=rpps,
                 finess=finess,
+                client_certificate=octets,
             )
 
     box = run(work())
@@ -57,6 +78,25 @@ def close(context: click.Context, address: str) -> None:
 
     run(work())
     answer(context, {"address": address, "state": "closed"}, f"Closed {address}.")
+
+
+@mailbox.command("certificate")
+@click.argument("address")
+@click.argument("file", type=FILE)
+@click.pass_context
+def certificate(context: click.Context, address: str, file: Path) -> None:
+    """Encrypt for the certificate in FILE what reaches ADDRESS from now on.
+
+    Only for a mailbox whose key its client holds; what lies in it stays as it is.
+    """
+    octets = file.read_bytes()
+
+    async def work() -> Mailbox:
+        async with open_desk(settings_of(context)) as desk:
+            return await desk.mailboxes.set_client_certificate(MailAddress.parse(address), octets)
+
+    box = run(work())
+    answer(context, asdict(box), f"{address}: the new certificate is in use.")
 
 
 @mailbox.command("list")

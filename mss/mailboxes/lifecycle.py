@@ -6,6 +6,8 @@ another person than the one it was meant for.
 
 from dataclasses import dataclass
 
+from crypto.certificates import parse_certificates
+from crypto.errors import CryptoError
 from directory.address import MailAddress
 from directory.errors import DirectoryError
 from directory.identifiers import FINESS, RPPS
@@ -39,8 +41,17 @@ class Mailboxes:
         display_name: str = "",
         rpps: str | None = None,
         finess: str | None = None,
+        client_certificate: bytes | None = None,
     ) -> Mailbox:
         """Open a mailbox.
+
+        Args:
+            address: In one of our domains.
+            kind: Which of the national kinds.
+            display_name: Shown beside the address.
+            rpps: Who holds it.
+            finess: What structure it hangs on.
+            client_certificate: PEM or DER, if only the mailbox's client is to have the key.
 
         Raises:
             InvalidRequestError: The address is in a domain of somebody else, a personal mailbox
@@ -65,6 +76,7 @@ class Mailboxes:
             closed_at=None,
             quota_octets=self.quota_octets,
             used_octets=0,
+            client_certificate=_checked_certificate(client_certificate),
         )
 
         def change(connection: Connection) -> None:
@@ -120,6 +132,28 @@ class Mailboxes:
 
         await self.database.write(change)
 
+    async def set_client_certificate(self, address: MailAddress, octets: bytes) -> Mailbox:
+        """Encrypt for another key of the mailbox's client from now on.
+
+        Raises:
+            NotFoundError: There is no such mailbox.
+            InvalidRequestError: Its key is held by this server, or the certificate is unfit.
+        """
+        pem = _checked_certificate(octets)
+        assert pem is not None
+
+        def change(connection: Connection) -> Mailbox:
+            box = _find(connection, address)
+            if box.client_certificate is None:
+                raise InvalidRequestError(
+                    field="address", reason="the key of this mailbox is held by the server"
+                )
+            mailboxes.set_client_certificate(connection, box.id, pem=pem)
+            self._note(connection, AuditName.MAILBOX_CERTIFICATE_CHANGED, box)
+            return _find(connection, address)
+
+        return await self.database.write(change)
+
     async def set_quota(self, address: MailAddress, quota_octets: int) -> None:
         """Change how much a mailbox may hold.
 
@@ -156,6 +190,20 @@ def _find(connection: Connection, address: MailAddress) -> Mailbox:
     if box is None:
         raise NotFoundError(what="mailbox")
     return box
+
+
+def _checked_certificate(octets: bytes | None) -> str | None:
+    """Read the certificate that a mailbox's client gave; there must be a way to encrypt for it."""
+    if octets is None:
+        return None
+    try:
+        certificate = parse_certificates(octets)[0]
+    except CryptoError as error:
+        raise InvalidRequestError(field="certificate", reason=str(error)) from error
+    may_be_used = certificate.allows("keyEncipherment", "keyAgreement")
+    if not may_be_used or not certificate.key_name.startswith(("p", "rsa", "secp", "x25519")):
+        raise InvalidRequestError(field="certificate", reason="letters cannot be encrypted for it")
+    return certificate.pem
 
 
 def _checked(kind: type[RPPS | FINESS], text: str | None) -> str | None:

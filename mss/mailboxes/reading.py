@@ -9,12 +9,12 @@ Errors
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from crypto.sealing import Sealer
 from mss.clock import Clock
-from mss.errors import InvalidRequestError, NotFoundError
+from mss.errors import EncryptedForClientError, InvalidRequestError, NotFoundError
 from mss.mailboxes import documents
 from mss.mailboxes.documents import DocumentSet
 from mss.mime.limits import MimeLimits
@@ -136,7 +136,10 @@ class Reading:
         page, has_more = lines[:limit], len(lines) > limit
         return MessagePage(
             items=tuple(
-                MessageView(message=self.opened(one.message), deposits=(one.deposit,))
+                MessageView(
+                    message=self.opened(_as_held(one.message, [one.deposit])),
+                    deposits=(one.deposit,),
+                )
                 for one in page
             ),
             next_cursor=str(page[-1].deposit.uid) if has_more else None,
@@ -156,12 +159,12 @@ class Reading:
         self, principal: AccountPrincipal, message_id: str, path: str
     ) -> PartContent:
         """Fetch one part of a message, decoded."""
-        raw = await self.get_raw(principal, message_id)
+        raw = await self._readable(principal, message_id)
         return await asyncio.to_thread(self._part, raw, path)
 
     async def list_documents(self, principal: AccountPrincipal, message_id: str) -> DocumentSet:
         """Open the archives of a message and describe the documents inside."""
-        raw = await self.get_raw(principal, message_id)
+        raw = await self._readable(principal, message_id)
         return await asyncio.to_thread(documents.list_documents, raw, self.limits)
 
     async def get_document(
@@ -173,7 +176,7 @@ class Reading:
         form: Literal["xml", "pdf"],
     ) -> PartContent:
         """Fetch one document, as it lies in its archive or in its readable form."""
-        raw = await self.get_raw(principal, message_id)
+        raw = await self._readable(principal, message_id)
         fetch = documents.document_pdf if form == "pdf" else documents.document_xml
         filename, octets = await asyncio.to_thread(fetch, raw, self.limits, number)
         kind = "application/pdf" if form == "pdf" else "text/xml"
@@ -234,6 +237,17 @@ class Reading:
             octets=part_octets(raw, part),
         )
 
+    async def _readable(self, principal: AccountPrincipal, message_id: str) -> bytes:
+        """Fetch octets to look into.
+
+        Raises:
+            EncryptedForClientError: Only the client of the mailbox can.
+        """
+        row, _ = await self._find(principal, message_id)
+        if self.opened(row).security.encrypted_for_client:
+            raise EncryptedForClientError
+        return await self.blobs.get(row.blob_ref)
+
     async def _find(
         self, principal: AccountPrincipal, message_id: str
     ) -> tuple[MessageRow, list[Deposit]]:
@@ -244,7 +258,7 @@ class Reading:
             row = messages.find_message(connection, message_id) if deposits else None
             if row is None:
                 raise NotFoundError(what="message")
-            return row, deposits
+            return _as_held(row, deposits), deposits
 
         return await self.database.read(ask)
 
@@ -329,6 +343,17 @@ class _Marking:
             facts=(("mailbox", self.box.id), ("message", message_id)),
         )
         audit.append(connection, event, chain=self.desk.chain, at=self.desk.clock.now())
+
+
+def _as_held(row: MessageRow, deposits: Sequence[Deposit]) -> MessageRow:
+    """Show a message as those who ask hold it: in a form of their own, if none has the common one.
+
+    Somebody who reads a mailbox of each kind may see the common form in the one, and is shown it.
+    """
+    own = deposits[0].own_body
+    if own is None or any(one.own_body is None for one in deposits):
+        return row
+    return replace(row, blob_ref=own.blob_ref, summary=own.summary, size_octets=own.size_octets)
 
 
 def _require(

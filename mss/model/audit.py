@@ -25,6 +25,7 @@ class AuditName(StrEnum):
     KEYS_REFUSED = "keys-refused"
     KEYS_RELOADED = "keys-reloaded"
     LOGIN_REFUSED = "login-refused"
+    MAILBOX_CERTIFICATE_CHANGED = "mailbox-certificate-changed"
     MAILBOX_CLOSED = "mailbox-closed"
     MAILBOX_DELEGATED = "mailbox-delegated"
     MAILBOX_OPENED = "mailbox-opened"

@@ -32,7 +32,12 @@ class Flag(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mailbox:
-    """One of our mailboxes."""
+    """One of our mailboxes.
+
+    Attributes:
+        client_certificate: In PEM, if only its client has the key: what it holds cannot be read
+            by this server.
+    """
 
     id: str
     address: str
@@ -44,6 +49,7 @@ class Mailbox:
     closed_at: datetime | None
     quota_octets: int
     used_octets: int
+    client_certificate: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -62,8 +68,26 @@ class MailboxView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnBody:
+    """What one mailbox holds of a message in place of what the others hold.
+
+    Attributes:
+        blob_ref: Where its octets are.
+        summary: Sealed, as that of the message itself.
+    """
+
+    blob_ref: str
+    summary: bytes
+    size_octets: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deposit:
-    """One message in one mailbox."""
+    """One message in one mailbox.
+
+    Attributes:
+        own_body: For a mailbox whose key only its client has.
+    """
 
     mailbox_id: str
     mailbox_address: str
@@ -72,3 +96,4 @@ class Deposit:
     flags: frozenset[Flag]
     deposited_at: datetime
     uid: int
+    own_body: OwnBody | None = None

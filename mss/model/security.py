@@ -64,6 +64,7 @@ class Security:
     Attributes:
         signer: For people: the signing person or structure; `None` when nothing was signed.
         signer_subject: Subject of the signing certificate, RFC 4514.
+        encrypted_for_client: Only the client of the mailbox can read what is stored.
         content_algorithm: Algorithm of the encrypted layer, e.g. `aes-256-gcm`.
         layers: Every layer that was taken off, outermost first.
         evidence: For each signer, what the verdict on the certificate rests on, as JSON (see
@@ -74,6 +75,7 @@ class Security:
     verdict: Verdict
     judged_at: datetime
     encrypted: bool = False
+    encrypted_for_client: bool = False
     content_algorithm: str | None = None
     signed_at: datetime | None = None
     signature_algorithm: str | None = None

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from crypto.kinds import is_protected
 from directory.address import MailAddress
 from mss.clock import Clock
 from mss.errors import (
@@ -32,6 +33,7 @@ from mss.mime.parse import ParsedMessage, parse_message
 from mss.model.audit import AuditEvent, AuditName
 from mss.model.message import SIGNATURE_TYPES, Origin, Participant, PartSummary, Summary
 from mss.model.principal import PeerPrincipal, Principal
+from mss.pipeline.client_keys import ClientKeys, holders_of
 from mss.pipeline.commit import Committer, acceptance_keys
 from mss.pipeline.hygiene import Hygiene
 from mss.pipeline.identify import check_author, check_sender, identify
@@ -49,7 +51,7 @@ from mss.pipeline.submission import (
 )
 from mss.pipeline.trace import received_field
 from mss.settings import LimitSettings
-from mss.store import audit
+from mss.store import audit, mailboxes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,7 @@ class Acceptance:
         objection = self.hygiene.recipient_objection(recipient)
         if objection is not None:
             return RefusedRoute(address=recipient, error=objection)
-        return await self.router.route(principal, recipient)
+        return self.client_keys.checked(await self.router.route(principal, recipient))
 
     async def accept(self, submission: Submission, *, also: Also | None = None) -> Accepted:
         """Take responsibility for a message.
@@ -171,6 +173,11 @@ class Acceptance:
             )
 
     @property
+    def client_keys(self) -> ClientKeys:
+        """What makes copies for mailboxes whose keys this server does not have."""
+        return ClientKeys(protection=self.protection)
+
+    @property
     def mime_limits(self) -> MimeLimits:
         """The ceilings for reading, from the settings."""
         return MimeLimits(
@@ -213,9 +220,14 @@ class Acceptance:
         facts = await self.hygiene.inspect(submission, kept, summary, opened.security)
         opened = replace(opened, security=facts)
         relayed = [one for one in routes if isinstance(one, RelayRoute)]
-        leaving = await self.protection.protect(raw, relayed) if relayed else {}
+        own = await self._own_certificate(submission)
+        leaving: Mapping[str, bytes] = {}
+        if relayed and own is not None and await aside(len(raw), is_protected, raw):
+            leaving = self.protection.pass_through(raw, relayed)
+        elif relayed:
+            leaving = await self.protection.protect(raw, relayed)
         is_kept = submission.origin is not Origin.SYSTEM or len(relayed) < len(routes)
-        return Ready(
+        ready = Ready(
             submission=submission,
             keys=keys,
             routes=routes,
@@ -227,6 +239,43 @@ class Acceptance:
                 opened, kept, [one.address for one in submission.envelope.recipients]
             ),
             report=_report(submission, kept),
+        )
+        holders = holders_of(routes, own)
+        return await self._with_copies(ready, holders, raw) if holders else ready
+
+    async def _own_certificate(self, submission: Submission) -> tuple[MailAddress, str] | None:
+        """Find the certificate of the mailbox that is written as, if its client has the key."""
+        sender = submission.envelope.sender
+        if submission.origin is not Origin.SUBMISSION or sender is None:
+            return None
+        pem = await self.committer.database.read(
+            lambda c: mailboxes.find_client_certificate(c, sender.key)
+        )
+        return None if pem is None else (sender, pem)
+
+    async def _with_copies(
+        self, ready: Ready, holders: Mapping[str, tuple[MailAddress, str]], raw: bytes
+    ) -> Ready:
+        """Give mailboxes whose keys only their clients have a body of their own.
+
+        Where nobody else holds the letter, nothing but the closed form of it is stored.
+        """
+        copies = await self.client_keys.copies(
+            holders,
+            raw=raw,
+            readable=ready.kept,
+            security=ready.security,
+            summarise=lambda message: summarise(message, ready.internet_message_id),
+        )
+        keys = {one.address.key for one in ready.routes if isinstance(one, LocalRoute)}
+        sender = ready.submission.envelope.sender
+        if ready.submission.origin is Origin.SUBMISSION and sender is not None:
+            keys.add(sender.key)
+        if keys - copies.keys():
+            return replace(ready, copies=copies)
+        first = next(iter(copies.values()))
+        return replace(
+            ready, copies=copies, kept=first.raw, summary=first.summary, security=first.security
         )
 
     def _written(

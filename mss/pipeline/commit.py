@@ -84,7 +84,9 @@ class Committer:
 
     async def _store_bodies(self, ready: Ready) -> Stored:
         """Make every distinct body durable; they share their syncs."""
-        bodies = {id(one): one for one in (ready.kept, *ready.leaving.values())}
+        copies = {key: one.raw for key, one in ready.copies.items()}
+        every = (ready.kept, *ready.leaving.values(), *copies.values())
+        bodies = {id(one): one for one in every}
         done = await asyncio.gather(
             *(self.blobs.put(self.clock.new_id(), body) for body in bodies.values()),
             return_exceptions=True,
@@ -97,10 +99,11 @@ class Committer:
         return Stored(
             kept=str(refs[id(ready.kept)]),
             leaving={key: str(refs[id(body)]) for key, body in ready.leaving.items()},
+            copies={key: str(refs[id(body)]) for key, body in copies.items()},
         )
 
     async def _forget(self, stored: Stored) -> None:
-        await self._forget_all({stored.kept, *stored.leaving.values()})
+        await self._forget_all({stored.kept, *stored.leaving.values(), *stored.copies.values()})
 
     async def _forget_all(self, refs: Iterable[str]) -> None:
         """Remove bodies that no row will refer to; the sweeper takes what this misses."""

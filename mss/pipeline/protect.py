@@ -23,6 +23,7 @@ from typing import ParamSpec, TypeVar
 from crypto import kem, smime, trust
 from crypto.certificates import Certificate, parse_certificate
 from crypto.errors import CryptoError, RevokedError
+from crypto.kinds import is_encrypted
 from crypto.recipient_info import EnvelopeProfile, RecipientPlan, is_post_quantum
 from crypto.recipient_list import build_recipient_list
 from directory import index_sql
@@ -106,6 +107,40 @@ class Protection:
             leaving |= {plan.address.key: octets for plan in members}
         return leaving
 
+    async def seal_for_client(
+        self, raw: bytes, address: MailAddress, certificate: Certificate
+    ) -> bytes:
+        """Make what the mailbox at *address* holds, whose key only its client has."""
+        choice = choose_profile(
+            address,
+            settings=self.settings.profiles,
+            seen=None,
+            announced=certificate.smime_capabilities,
+        )
+        recipient = RecipientPlan(certificate=certificate, profile=choice.profile)
+        plan = _Plan(address=address, domain=str(address.domain), recipient=recipient)
+        named = entities.named_recipients(raw)
+        is_blind = named is not None and address.key not in named
+        blind = address.key if is_blind else None
+        return await aside(len(raw), self._seal, raw, [plan], blind)
+
+    def pass_through(self, raw: bytes, routes: Sequence[RelayRoute]) -> dict[str, bytes]:
+        """Let a letter leave as its author protected it, or say why it must not.
+
+        Raises:
+            ProtectionImpossibleError: The policy wants more than the author did.
+        """
+        must_be_closed = self.settings.without_certificate == "refuse"
+        for route in routes:
+            reason = None
+            if self.keys.current.outer.certificates(route.domain):
+                reason = "post-quantum-envelope-missing"
+            elif must_be_closed and not is_encrypted(raw):
+                reason = "not-encrypted"
+            if reason is not None:
+                raise ProtectionImpossibleError(address=str(route.address), reason=reason)
+        return dict.fromkeys((route.address.key for route in routes), raw)
+
     async def foresee(self, address: MailAddress) -> str:
         """Say how mail to another operator's mailbox would be protected: encrypted or signed.
 
@@ -133,7 +168,7 @@ class Protection:
             try:
                 certificate = parse_certificate(der)
                 if smime.is_encrypted_for(leaving, certificate):
-                    self._validate(certificate)
+                    self.validate(certificate)
             except RevokedError:
                 return "recipient-certificate-revoked"
             except CryptoError:
@@ -195,12 +230,13 @@ class Protection:
     def _valid_certificate(self, der: bytes) -> Certificate | None:
         try:
             certificate = parse_certificate(der)
-            self._validate(certificate)
+            self.validate(certificate)
         except CryptoError:
             return None
         return certificate
 
-    def _validate(self, certificate: Certificate) -> None:
+    def validate(self, certificate: Certificate) -> None:
+        """Let pass a certificate that may be encrypted for now; raises what is wrong with it."""
         trust.validate(
             certificate,
             store=self.trust.store,

@@ -9,7 +9,7 @@ Errors
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from crypto.sealing import Sealer
@@ -18,10 +18,11 @@ from mss.mime.reports import Report
 from mss.model.audit import AuditEvent, AuditName
 from mss.model.delivery import DeliveryState
 from mss.model.envelope import Notify, Recipient
-from mss.model.mailbox import Folder
+from mss.model.mailbox import Folder, OwnBody
 from mss.model.message import Origin, Summary
 from mss.model.principal import AccountPrincipal, PeerPrincipal, Principal
 from mss.model.security import Security
+from mss.pipeline.client_keys import OwnCopy
 from mss.pipeline.correlate import correlate, is_bad_news
 from mss.pipeline.submission import LocalRoute, RelayRoute, Submission
 from mss.store import audit, deliveries, mailboxes, messages, notices
@@ -43,6 +44,7 @@ class Ready:
         kept: What our mailboxes hold: as submitted, or as received and opened.
         leaving: For each recipient of another operator (normalised address): the protected octets.
         report: What the message reports, when it is a DSN or an MDN.
+        copies: What mailboxes hold (normalised address) whose keys only their clients have.
     """
 
     submission: Submission
@@ -54,6 +56,7 @@ class Ready:
     summary: Summary
     security: Security
     report: Report | None
+    copies: Mapping[str, OwnCopy] = field(default_factory=dict)
 
 
 class RepeatError(Exception):
@@ -66,10 +69,12 @@ class Stored:
 
     Attributes:
         leaving: For each recipient of another operator (normalised address).
+        copies: For each mailbox that has its own (normalised address).
     """
 
     kept: str
     leaving: Mapping[str, str]
+    copies: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +85,7 @@ class Letter:
     row: messages.MessageRow
     stored: Stored
     also: Also | None
+    own_bodies: Mapping[str, OwnBody] = field(default_factory=dict)
 
     @property
     def own_key(self) -> str | None:
@@ -124,7 +130,20 @@ class Recorder:
                 self.sealer, message_id=message_id, summary=ready.summary, security=ready.security
             ),
         )
-        return Letter(ready=ready, row=row, stored=stored, also=also)
+        own_bodies = {
+            key: OwnBody(
+                blob_ref=stored.copies[key],
+                summary=seal_facts(
+                    self.sealer,
+                    message_id=message_id,
+                    summary=copy.summary,
+                    security=copy.security,
+                ),
+                size_octets=len(copy.raw),
+            )
+            for key, copy in ready.copies.items()
+        }
+        return Letter(ready=ready, row=row, stored=stored, also=also, own_bodies=own_bodies)
 
     def record(self, connection: Connection, letters: Sequence[Letter]) -> list[bool]:
         """Write letters down; tell of each whether it was new."""
@@ -278,7 +297,14 @@ def _received(
     is_quiet = is_matched and not is_bad_news(letter.ready.report)
     folder = Folder.RECEIPTS if is_quiet else Folder.INBOX
     return [
-        _deposit(letter, route.mailbox_id, role=mailboxes.RECEIVED, folder=folder, seen=False)
+        _deposit(
+            letter,
+            route.mailbox_id,
+            role=mailboxes.RECEIVED,
+            folder=folder,
+            seen=False,
+            own_body=letter.own_bodies.get(route.address.key),
+        )
         for route in routes
         if isinstance(route, LocalRoute)
     ]
@@ -289,11 +315,27 @@ def _sent(letter: Letter, own: Mapping[str, str]) -> list[NewDeposit]:
     mailbox_id = own.get(letter.own_key or "")
     if mailbox_id is None:
         return []
-    return [_deposit(letter, mailbox_id, role=mailboxes.SENT, folder=Folder.SENT, seen=True)]
+    own_body = letter.own_bodies.get(letter.own_key or "")
+    return [
+        _deposit(
+            letter,
+            mailbox_id,
+            role=mailboxes.SENT,
+            folder=Folder.SENT,
+            seen=True,
+            own_body=own_body,
+        )
+    ]
 
 
 def _deposit(
-    letter: Letter, mailbox_id: str, *, role: str, folder: Folder, seen: bool
+    letter: Letter,
+    mailbox_id: str,
+    *,
+    role: str,
+    folder: Folder,
+    seen: bool,
+    own_body: OwnBody | None,
 ) -> NewDeposit:
     return NewDeposit(
         mailbox_id=mailbox_id,
@@ -303,6 +345,7 @@ def _deposit(
         seen=seen,
         size_octets=letter.row.size_octets,
         at=letter.row.accepted_at,
+        own_body=own_body,
     )
 
 

@@ -56,7 +56,11 @@ class Router:
                 return RefusedRoute(
                     address=recipient, error=MailboxFullError(address=str(recipient))
                 )
-            return LocalRoute(address=recipient, mailbox_id=box.id)
+            return LocalRoute(
+                address=recipient,
+                mailbox_id=box.id,
+                client_certificate=box.client_certificate,
+            )
         return RefusedRoute(address=recipient, error=RecipientUnknownError(address=str(recipient)))
 
     async def _route_elsewhere(self, principal: Principal, recipient: MailAddress) -> Route:

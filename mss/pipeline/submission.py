@@ -12,10 +12,15 @@ from mss.model.principal import Principal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalRoute:
-    """The recipient is one of our open mailboxes."""
+    """The recipient is one of our open mailboxes.
+
+    Attributes:
+        client_certificate: In PEM, if only the mailbox's client has the key.
+    """
 
     address: MailAddress
     mailbox_id: str
+    client_certificate: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,6 +149,7 @@ REPLIES: Final[dict[str, tuple[int, str]]] = {
     "conflict": (554, "5.5.0"),
     "invalid-request": (554, "5.5.0"),
     "protection-impossible": (550, "5.7.5"),
+    "encrypted-for-client": (554, "5.7.5"),
     # The message itself.
     "message-refused": (554, "5.6.0"),
     "mail-data": (554, "5.6.0"),

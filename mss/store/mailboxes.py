@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from directory.model import MailboxKind
-from mss.model.mailbox import Deposit, Flag, Folder, Mailbox
+from mss.model.mailbox import Deposit, Flag, Folder, Mailbox, OwnBody
 from mss.model.principal import Right
 from mss.store.bulk import BulkInsert
 from mss.store.messages import MessageRow, message_of
@@ -37,6 +37,9 @@ _FLAG_COLUMNS = {
 _FIND = select(mailbox).where(mailbox.c.address_key == bindparam("key"))
 _FIND_IDS = select(mailbox.c.address_key, mailbox.c.id).where(
     mailbox.c.address_key.in_(bindparam("keys", expanding=True))
+)
+_FIND_CLIENT_CERTIFICATE = select(mailbox.c.client_certificate).where(
+    mailbox.c.address_key == bindparam("key")
 )
 _FIND_DEPOSITED = select(deposit.c.mailbox_id, deposit.c.message_id, deposit.c.role).where(
     deposit.c.message_id.in_(bindparam("messages", expanding=True))
@@ -72,6 +75,7 @@ class NewDeposit:
     seen: bool
     size_octets: int
     at: datetime
+    own_body: OwnBody | None = None
 
 
 def insert_mailbox(connection: Connection, box: Mailbox, *, address_key: str) -> None:
@@ -90,6 +94,7 @@ def insert_mailbox(connection: Connection, box: Mailbox, *, address_key: str) ->
             quota_octets=box.quota_octets,
             used_octets=box.used_octets,
             next_uid=1,
+            client_certificate=box.client_certificate,
         )
     )
 
@@ -124,6 +129,28 @@ def list_mailboxes(connection: Connection) -> list[Mailbox]:
 def close_mailbox(connection: Connection, mailbox_id: str, *, at: datetime) -> None:
     """Close a mailbox: nothing more is deposited; its address is never given again."""
     connection.execute(update(mailbox).where(mailbox.c.id == mailbox_id).values(closed_at=at))
+
+
+def set_client_certificate(connection: Connection, mailbox_id: str, *, pem: str) -> None:
+    """Change for which key of its client a mailbox is written from now on."""
+    connection.execute(
+        update(mailbox).where(mailbox.c.id == mailbox_id).values(client_certificate=pem)
+    )
+
+
+def find_client_certificate(connection: Connection, address_key: str) -> str | None:
+    """Find the certificate of a mailbox whose key only its client has."""
+    return connection.execute(_FIND_CLIENT_CERTIFICATE, {"key": address_key}).scalar_one_or_none()
+
+
+def list_client_certificates(connection: Connection) -> list[tuple[str, str]]:
+    """List the open mailboxes whose key only their client has: (identifier, certificate)."""
+    rows = connection.execute(
+        select(mailbox.c.id, mailbox.c.client_certificate).where(
+            mailbox.c.client_certificate.is_not(None), mailbox.c.closed_at.is_(None)
+        )
+    )
+    return [(row.id, row.client_certificate) for row in rows]
 
 
 def set_quota(connection: Connection, mailbox_id: str, *, quota_octets: int) -> None:
@@ -221,14 +248,19 @@ def insert_deposits(connection: Connection, wanted: Iterable[NewDeposit]) -> Non
         by_mailbox.setdefault(one.mailbox_id, []).append(one)
     rows = []
     for mailbox_id, members in sorted(by_mailbox.items()):
-        size = sum(one.size_octets for one in members)
+        size = sum(_size(one) for one in members)
         taken = {"mailbox": mailbox_id, "count": len(members), "size": size}
         end = connection.execute(_TAKE_UIDS, taken).scalar_one()
         rows += [_row(one, uid=end - len(members) + n) for n, one in enumerate(members)]
     _DEPOSIT.run(connection, rows)
 
 
+def _size(new: NewDeposit) -> int:
+    return new.size_octets if new.own_body is None else new.own_body.size_octets
+
+
 def _row(new: NewDeposit, *, uid: int) -> dict[str, object]:
+    own = new.own_body
     return {
         "mailbox_id": new.mailbox_id,
         "uid": uid,
@@ -239,6 +271,9 @@ def _row(new: NewDeposit, *, uid: int) -> dict[str, object]:
         "answered": False,
         "flagged": False,
         "deposited_at": new.at,
+        "blob_ref": None if own is None else own.blob_ref,
+        "summary": None if own is None else own.summary,
+        "size_octets": None if own is None else own.size_octets,
     }
 
 
@@ -322,19 +357,23 @@ def claim_receipt(
 def delete_deposits(
     connection: Connection, *, mailbox_id: str, message_id: str, size_octets: int
 ) -> bool:
-    """Take a message out of a mailbox; tell whether it was there."""
+    """Take a message out of a mailbox; tell whether it was there.
+
+    The body that only this mailbox had is left to the sweep.
+    """
     removed = connection.execute(
-        delete(deposit).where(
-            deposit.c.mailbox_id == mailbox_id, deposit.c.message_id == message_id
-        )
-    ).rowcount
+        delete(deposit)
+        .where(deposit.c.mailbox_id == mailbox_id, deposit.c.message_id == message_id)
+        .returning(deposit.c.size_octets)
+    ).all()
     if removed:
+        freed = sum(size_octets if row[0] is None else row[0] for row in removed)
         connection.execute(
             update(mailbox)
             .where(mailbox.c.id == mailbox_id)
-            .values(used_octets=mailbox.c.used_octets - size_octets * removed)
+            .values(used_octets=mailbox.c.used_octets - freed)
         )
-    return removed > 0
+    return bool(removed)
 
 
 def _named(table: Any) -> list[Any]:  # noqa: ANN401 -- columns of any table
@@ -353,10 +392,14 @@ def _mailbox(row: Row[Any]) -> Mailbox:
         closed_at=row.closed_at,
         quota_octets=row.quota_octets,
         used_octets=row.used_octets,
+        client_certificate=row.client_certificate,
     )
 
 
 def _deposit(row: Row[Any]) -> Deposit:
+    own_body = None
+    if row.blob_ref is not None:
+        own_body = OwnBody(blob_ref=row.blob_ref, summary=row.summary, size_octets=row.size_octets)
     flags = {flag for flag, column in _FLAG_COLUMNS.items() if getattr(row, column.name)}
     return Deposit(
         mailbox_id=row.mailbox_id,
@@ -366,6 +409,7 @@ def _deposit(row: Row[Any]) -> Deposit:
         flags=frozenset(flags),
         deposited_at=row.deposited_at,
         uid=row.uid,
+        own_body=own_body,
     )
 
 

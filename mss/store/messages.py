@@ -155,6 +155,7 @@ def referenced_blobs(connection: Connection, refs: Iterable[str]) -> set[str]:
         select(message.c.blob_ref).where(message.c.blob_ref.in_(wanted)),
         select(delivery.c.blob_ref).where(delivery.c.blob_ref.in_(wanted)),
         select(quarantine.c.blob_ref).where(quarantine.c.blob_ref.in_(wanted)),
+        select(deposit.c.blob_ref).where(deposit.c.blob_ref.in_(wanted)),
     )
     return set(connection.execute(found).scalars())
 
@@ -166,7 +167,7 @@ def move_blob(connection: Connection, old_ref: str, new_ref: str) -> bool:
             connection.execute(
                 update(table).where(table.c.blob_ref == old_ref).values(blob_ref=new_ref)
             ).rowcount
-            for table in (message, delivery, quarantine)
+            for table in (message, delivery, quarantine, deposit)
         )
         > 0
     )

@@ -99,6 +99,7 @@ mailbox = Table(
     Column("quota_octets", BigInteger, nullable=False),
     Column("used_octets", BigInteger, nullable=False, default=0),
     Column("next_uid", BigInteger, nullable=False, default=1),
+    Column("client_certificate", Text),  # PEM; set if only the mailbox's client has the key
 )
 
 mailbox_right = Table(
@@ -150,6 +151,10 @@ deposit = Table(
     Column("flagged", Boolean, nullable=False, default=False),
     Column("deposited_at", Instant, nullable=False),
     Column("receipt_sent_at", Instant),
+    # What this mailbox holds in place of the message's own body (docs/adr/0022); all or none.
+    Column("blob_ref", Text, index=True),
+    Column("summary", LargeBinary),
+    Column("size_octets", BigInteger),
     UniqueConstraint("mailbox_id", "message_id", "role"),
     Index("ix_deposit_listing", "mailbox_id", "folder", "uid"),
 )

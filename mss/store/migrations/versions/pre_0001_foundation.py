@@ -92,6 +92,7 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         sa.Column("quota_octets", sa.BigInteger(), nullable=False),
         sa.Column("used_octets", sa.BigInteger(), nullable=False),
         sa.Column("next_uid", sa.BigInteger(), nullable=False),
+        sa.Column("client_certificate", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mailbox")),
         sa.UniqueConstraint("address_key", name=op.f("uq_mailbox_address_key")),
     )
@@ -288,6 +289,9 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         sa.Column("flagged", sa.Boolean(), nullable=False),
         sa.Column("deposited_at", sa.BigInteger(), nullable=False),
         sa.Column("receipt_sent_at", sa.BigInteger(), nullable=True),
+        sa.Column("blob_ref", sa.Text(), nullable=True),
+        sa.Column("summary", sa.LargeBinary(), nullable=True),
+        sa.Column("size_octets", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["mailbox_id"], ["mailbox.id"], name=op.f("fk_deposit_mailbox_id")),
         sa.ForeignKeyConstraint(["message_id"], ["message.id"], name=op.f("fk_deposit_message_id")),
         sa.PrimaryKeyConstraint("mailbox_id", "uid", name=op.f("pk_deposit")),
@@ -295,6 +299,7 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
             "mailbox_id", "message_id", "role", name=op.f("uq_deposit_mailbox_id_message_id_role")
         ),
     )
+    op.create_index(op.f("ix_deposit_blob_ref"), "deposit", ["blob_ref"], unique=False)
     op.create_index("ix_deposit_listing", "deposit", ["mailbox_id", "folder", "uid"], unique=False)
     op.create_index(op.f("ix_deposit_message_id"), "deposit", ["message_id"], unique=False)
     op.create_table(
