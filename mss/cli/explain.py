@@ -12,6 +12,7 @@ from mss.cli.root import Group, root
 
 QUESTIONS = {
     "document": "What an IHE_XDM.ZIP or CDA file holds, and what is wrong with it.",
+    "message": "What protects a mail layer by layer, what holds and what does not.",
     "route": "Where mail for an address would go, and why.",
 }
 
