@@ -15,6 +15,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 
 from directory.address import Domain, MailAddress
 from directory.index_sql import tables
+from directory.index_sql.prepared import Prepared
 
 # Asked for each recipient of each letter: built once, and one question for both.
 _TABLE = tables.certificate
@@ -23,7 +24,8 @@ _CANDIDATES = (
     .where(_TABLE.c.subject.in_([bindparam("own"), bindparam("domain")]))
     .order_by(_TABLE.c.published_at.desc(), _TABLE.c.fingerprint)
 )
-_VALID_CANDIDATES = _CANDIDATES.where(_TABLE.c.not_after_at >= bindparam("at"))
+_FIND = Prepared(_CANDIDATES)
+_FIND_VALID = Prepared(_CANDIDATES.where(_TABLE.c.not_after_at >= bindparam("at")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +100,9 @@ def find_certificates(
     """
     names = {"own": _key(address), "domain": _key(address.domain)}
     if at is None:
-        rows = connection.execute(_CANDIDATES, names).all()
+        rows = _FIND.run(connection, names)
     else:
-        rows = connection.execute(_VALID_CANDIDATES, {**names, "at": at}).all()
+        rows = _FIND_VALID.run(connection, {**names, "at": at})
     own = [row.der for row in rows if row.subject == names["own"]]
     return own or [row.der for row in rows]
 

@@ -16,6 +16,7 @@ from directory.extraction import ExtractionKind
 from directory.identifiers import NationalPersonId
 from directory.index_sql import tables
 from directory.index_sql.keys import practitioner_number
+from directory.index_sql.prepared import Prepared
 from directory.index_sql.rows import (
     Which,
     build_organization,
@@ -49,7 +50,7 @@ def live_number() -> ScalarSelect[int]:
     return select(table.c.number).where(table.c.state == "live").scalar_subquery()
 
 
-_HAS_MAILBOX = (
+_HAS_MAILBOX = Prepared(
     select(tables.mailbox.c.id)
     .where(
         tables.mailbox.c.generation == live_number(),
@@ -104,7 +105,7 @@ def find_mailbox(
 
 def has_mailbox(connection: Connection, address: MailAddress) -> bool:
     """Say whether the directory knows a mailbox; the question that routing asks each time."""
-    return connection.execute(_HAS_MAILBOX, {"key": address.key}).first() is not None
+    return bool(_HAS_MAILBOX.run(connection, {"key": address.key}))
 
 
 def is_domain_known(connection: Connection, domain: Domain) -> bool:

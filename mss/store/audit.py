@@ -21,12 +21,13 @@ import orjson
 from sqlalchemy import Connection, Row, bindparam, func, select
 
 from crypto.digests import CHAIN_START, chain_digest
+from directory.index_sql.prepared import Prepared
 from mss.model.audit import AuditEvent, AuditName
 from mss.store.bulk import BulkInsert
 from mss.store.tables import audit
 
 _INSERT = BulkInsert(audit)
-_LAST = (
+_LAST = Prepared(
     select(audit.c.position, audit.c.digest)
     .where(audit.c.chain == bindparam("chain"))
     .order_by(audit.c.position.desc())
@@ -69,7 +70,7 @@ def append_all(
         return
     if connection.dialect.name == "postgresql":  # one writer per chain; SQLite has one anyway
         connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(chain))))
-    last = connection.execute(_LAST, {"chain": chain}).one_or_none()
+    last = next(iter(_LAST.run(connection, {"chain": chain})), None)
     position, digest = (0, CHAIN_START) if last is None else (last.position, last.digest)
     if last is None:
         found = tuple(_newest_chains(connection))

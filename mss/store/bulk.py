@@ -2,22 +2,25 @@
 
 A statement costs the same whether it brings one row or twenty: the way to the driver, and on SQLite
 the interpreter's lock, which the writer thread gives away for each and must win back from a busy
-event loop. So what belongs together goes together. Lengths are powers of two, so that a handful of
-texts serves every number of rows and the driver keeps them prepared.
+event loop. So what belongs together goes together. Above eight, lengths are powers of two, so that
+a handful of texts serves every number of rows and the driver keeps them prepared.
 
 Shapes
-    A row maps names of columns to values; all rows of one call name the same columns.
+    A row maps names of columns to values; all rows of one call name the same columns, in the same
+    order. What is returned are tuples.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Table
+from sqlalchemy import Connection, Table
 
+from directory.index_sql.prepared import run_on_driver
 from mss.store.tables import Instant
 
 # SQLite takes 32766 parameters in a statement since 3.32 and took 999 before.
 _MAX_PARAMETERS: Final = 999
+_EXACT: Final = 8  # rows: a group of letters is rarely larger
 _MARKS: Final = {"sqlite": "?", "postgresql": "%s"}  # where a parameter goes, for the driver
 
 NewRow = Mapping[str, Any]
@@ -37,22 +40,24 @@ class BulkInsert:
         self._ending = ending
         self._texts: dict[tuple[str, int, tuple[str, ...]], str] = {}
 
-    def run(self, connection: Connection, rows: Sequence[NewRow]) -> list[Row[Any]]:
+    def run(self, connection: Connection, rows: Sequence[NewRow]) -> list[Any]:
         """Insert *rows*; give what the ending returns, if it does."""
-        returned: list[Row[Any]] = []
+        returned: list[Any] = []
         if not rows:
             return returned
         names = tuple(rows[0])
         for chunk in _chunks(rows, most=_power_below(_MAX_PARAMETERS // len(names))):
             text = self._text(connection.dialect.name, len(chunk), names)
-            values = tuple(self._value(row, name) for row in chunk for name in names)
-            result = connection.exec_driver_sql(text, values)
-            if result.returns_rows:
-                returned.extend(result)
+            values: list[Any] = []
+            for row in chunk:
+                values += row.values()
+            for place in self._instant_places(names):
+                values[place :: len(names)] = map(Instant.number, values[place :: len(names)])
+            returned += run_on_driver(connection, text, values)
         return returned
 
-    def _value(self, row: NewRow, name: str) -> object:
-        return Instant.number(row[name]) if name in self._instants else row[name]
+    def _instant_places(self, names: tuple[str, ...]) -> list[int]:
+        return [place for place, name in enumerate(names) if name in self._instants]
 
     def _text(self, dialect: str, count: int, names: tuple[str, ...]) -> str:
         text = self._texts.get((dialect, count, names))
@@ -67,10 +72,11 @@ class BulkInsert:
 
 
 def _chunks(rows: Sequence[NewRow], *, most: int) -> Iterator[Sequence[NewRow]]:
-    """Cut *rows* into runs whose lengths are powers of two, *most* at the most."""
+    """Cut *rows* into runs of few different lengths, *most* at the most."""
     at = 0
     while at < len(rows):
-        length = min(_power_below(len(rows) - at), most)
+        left = len(rows) - at
+        length = min(left if left <= _EXACT else _power_below(left), most)
         yield rows[at : at + length]
         at += length
 

@@ -13,14 +13,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from directory.index_sql.prepared import PreparedList
 from mss.store.tables import correspondent
 
 # Asked for each letter that leaves, so it is built once.
-_FIND = select(correspondent).where(
-    correspondent.c.address_key.in_(bindparam("keys", expanding=True))
+_FIND = PreparedList(
+    lambda keys: select(correspondent).where(correspondent.c.address_key.in_(keys))
 )
 
 
@@ -55,7 +56,7 @@ def find_correspondents(
             signed_at=row.signed_at,
             seen_at=row.seen_at,
         )
-        for row in connection.execute(_FIND, {"keys": sorted(address_keys)})
+        for row in _FIND.run(connection, address_keys)
     )
     return {one.address_key: one for one in found}
 

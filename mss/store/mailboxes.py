@@ -18,6 +18,7 @@ from sqlalchemy import (
     update,
 )
 
+from directory.index_sql.prepared import Prepared, PreparedList
 from directory.model import MailboxKind
 from mss.model.mailbox import Deposit, Flag, Folder, Mailbox, OwnBody
 from mss.model.principal import Right
@@ -34,17 +35,19 @@ _FLAG_COLUMNS = {
 }
 
 # Statements of the hot path are built once: building one costs more than running it.
-_FIND = select(mailbox).where(mailbox.c.address_key == bindparam("key"))
-_FIND_IDS = select(mailbox.c.address_key, mailbox.c.id).where(
-    mailbox.c.address_key.in_(bindparam("keys", expanding=True))
+_FIND = Prepared(select(mailbox).where(mailbox.c.address_key == bindparam("key")))
+_FIND_IDS = PreparedList(
+    lambda keys: select(mailbox.c.address_key, mailbox.c.id).where(mailbox.c.address_key.in_(keys))
 )
-_FIND_CLIENT_CERTIFICATE = select(mailbox.c.client_certificate).where(
-    mailbox.c.address_key == bindparam("key")
+_FIND_CLIENT_CERTIFICATE = Prepared(
+    select(mailbox.c.client_certificate).where(mailbox.c.address_key == bindparam("key"))
 )
-_FIND_DEPOSITED = select(deposit.c.mailbox_id, deposit.c.message_id, deposit.c.role).where(
-    deposit.c.message_id.in_(bindparam("messages", expanding=True))
+_FIND_DEPOSITED = PreparedList(
+    lambda ids: select(deposit.c.mailbox_id, deposit.c.message_id, deposit.c.role).where(
+        deposit.c.message_id.in_(ids)
+    )
 )
-_TAKE_UIDS = (
+_TAKE_UIDS = Prepared(
     update(mailbox)
     .where(mailbox.c.id == bindparam("mailbox"))
     .values(
@@ -101,15 +104,13 @@ def insert_mailbox(connection: Connection, box: Mailbox, *, address_key: str) ->
 
 def find_mailbox(connection: Connection, address_key: str) -> Mailbox | None:
     """Find a mailbox by its normalised address."""
-    row = connection.execute(_FIND, {"key": address_key}).one_or_none()
-    return None if row is None else _mailbox(row)
+    found = _FIND.run(connection, {"key": address_key})
+    return _mailbox(found[0]) if found else None
 
 
 def find_ids(connection: Connection, address_keys: Collection[str]) -> dict[str, str]:
     """Map the normalised addresses that are mailboxes to our identifiers."""
-    if not address_keys:
-        return {}
-    rows = connection.execute(_FIND_IDS, {"keys": sorted(address_keys)})
+    rows = _FIND_IDS.run(connection, address_keys)
     return {row.address_key: row.id for row in rows}
 
 
@@ -140,7 +141,8 @@ def set_client_certificate(connection: Connection, mailbox_id: str, *, pem: str)
 
 def find_client_certificate(connection: Connection, address_key: str) -> str | None:
     """Find the certificate of a mailbox whose key only its client has."""
-    return connection.execute(_FIND_CLIENT_CERTIFICATE, {"key": address_key}).scalar_one_or_none()
+    found = _FIND_CLIENT_CERTIFICATE.run(connection, {"key": address_key})
+    return found[0].client_certificate if found else None
 
 
 def list_client_certificates(connection: Connection) -> list[tuple[str, str]]:
@@ -241,7 +243,7 @@ def insert_deposits(connection: Connection, wanted: Iterable[NewDeposit]) -> Non
     if not places:
         return
     ids = sorted({one.message_id for one in places.values()})
-    for row in connection.execute(_FIND_DEPOSITED, {"messages": ids}):
+    for row in _FIND_DEPOSITED.run(connection, ids):
         places.pop((row.mailbox_id, row.message_id, row.role), None)
     by_mailbox: dict[str, list[NewDeposit]] = {}
     for one in places.values():
@@ -250,7 +252,7 @@ def insert_deposits(connection: Connection, wanted: Iterable[NewDeposit]) -> Non
     for mailbox_id, members in sorted(by_mailbox.items()):
         size = sum(_size(one) for one in members)
         taken = {"mailbox": mailbox_id, "count": len(members), "size": size}
-        end = connection.execute(_TAKE_UIDS, taken).scalar_one()
+        end = _TAKE_UIDS.run(connection, taken)[0].next_uid
         rows += [_row(one, uid=end - len(members) + n) for n, one in enumerate(members)]
     _DEPOSIT.run(connection, rows)
 

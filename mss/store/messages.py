@@ -18,6 +18,7 @@ from sqlalchemy import (
     update,
 )
 
+from directory.index_sql.prepared import Prepared, PreparedList
 from mss.model.message import Origin
 from mss.store.bulk import BulkInsert
 from mss.store.tables import (
@@ -32,10 +33,10 @@ from mss.store.tables import (
 
 RELEASED = ""  # in place of the reference of a body that was let go
 _INSERT = BulkInsert(message)
-_FIND = select(message).where(message.c.id == bindparam("id"))
+_FIND = Prepared(select(message).where(message.c.id == bindparam("id")))
 _CLAIM = BulkInsert(acceptance, ending=" ON CONFLICT (key) DO NOTHING RETURNING key")
-_FIND_ACCEPTED = select(acceptance.c.key, acceptance.c.message_id).where(
-    acceptance.c.key.in_(bindparam("keys", expanding=True))
+_FIND_ACCEPTED = PreparedList(
+    lambda keys: select(acceptance.c.key, acceptance.c.message_id).where(acceptance.c.key.in_(keys))
 )
 _COLUMNS = tuple(column.name for column in message.c)
 
@@ -111,19 +112,19 @@ def claim_acceptance_keys(
         {"key": key, "message_id": message_id, "accepted_at": at}
         for key, message_id in claims.items()
     ]
-    return {row.key for row in _CLAIM.run(connection, rows)}
+    return {key for (key,) in _CLAIM.run(connection, rows)}
 
 
 def find_accepted(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
     """Map those of *keys* that were accepted before to the message they belong to."""
-    rows = connection.execute(_FIND_ACCEPTED, {"keys": list(keys)})
+    rows = _FIND_ACCEPTED.run(connection, keys)
     return {row.key: row.message_id for row in rows}
 
 
 def find_message(connection: Connection, message_id: str) -> MessageRow | None:
     """Find a message by our identifier."""
-    row = connection.execute(_FIND, {"id": message_id}).one_or_none()
-    return None if row is None else message_of(row)
+    found = _FIND.run(connection, {"id": message_id})
+    return message_of(found[0]) if found else None
 
 
 def find_by_internet_id(connection: Connection, internet_message_id: str) -> list[MessageRow]:
@@ -257,5 +258,5 @@ def forget_old(connection: Connection, *, duplicates: datetime, idempotent: date
 
 def message_of(row: Row[Any], *, prefix: str = "") -> MessageRow:
     """Read a message out of a result row whose message columns carry *prefix*."""
-    values = {name: row._mapping[prefix + name] for name in _COLUMNS}  # noqa: SLF001 -- documented
+    values = {name: getattr(row, prefix + name) for name in _COLUMNS}
     return MessageRow(**{**values, "origin": Origin(values["origin"])})
