@@ -143,7 +143,15 @@ class Campaign:
         self.operator.fate = replace(self.operator.fate, dies_at=place if is_step else "")
         self.database_dies = place == DATABASE
         started = time.monotonic()
-        await asyncio.to_thread(self.operator.start)
+        try:
+            await asyncio.to_thread(self.operator.start)
+        except AssertionError:
+            if not is_step or self.operator.ledger()[-1:] != [place]:
+                raise
+            # Its worker reached the step before its doors were open: a death like any other.
+            self._note_death(f"{place} while starting")
+            await self._start("")
+            return
         self.outcome.ready_seconds.append(time.monotonic() - started)
         self.doors.ports = self.operator.ports
 
@@ -160,10 +168,13 @@ class Campaign:
             await asyncio.sleep(self.chance.uniform(0, 0.3))
             place = DATABASE
         await asyncio.to_thread(self.operator.kill)
-        self.outcome.killed_at.append(time.monotonic())
-        self.outcome.places[_kind_of(place)] += 1
+        self._note_death(place)
         if place == DATABASE and self.plan.database is not None:
             await asyncio.to_thread(self.plan.database.start)
+
+    def _note_death(self, place: str) -> None:
+        self.outcome.killed_at.append(time.monotonic())
+        self.outcome.places[_kind_of(place)] += 1
 
     async def _has_died_within(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
