@@ -453,14 +453,17 @@ class OutgoingSession:
         return (await self._ask_all([command]))[0]
 
     async def _ask_all(self, commands: list[str]) -> list[PeerReply]:
-        """Send commands, in one go if the host takes that, and read their replies."""
+        """Send commands, in one go if the host takes that, and read replies until one is 421."""
         groups = [commands] if "PIPELINING" in self.extensions else [[one] for one in commands]
         replies: list[PeerReply] = []
         for group in groups:
             async with self._within(self.settings.command_seconds):
                 self.writer.write("".join(f"{one}\r\n" for one in group).encode("ascii"))
                 await self.writer.drain()
-            replies += [await self._reply() for _ in group]
+            for _ in group:
+                replies.append(await self._reply())
+                if replies[-1].code == 421:  # the last word; the host hangs up behind it
+                    return replies
         return replies
 
     async def _reply(self, seconds: float | None = None) -> PeerReply:
