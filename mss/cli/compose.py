@@ -52,6 +52,7 @@ from mss.store import migrate
 from mss.store.engine import Database, open_database
 from mss.telemetry.health import Health
 from mss.trust_space import TrustSpace, load_trust_store
+from mss.worker.endings import Endings
 from mss.worker.jobs import Jobs
 from mss.worker.list_fetch import build_fetcher
 from mss.worker.list_poll import ListPoll
@@ -287,6 +288,13 @@ def _assemble(
         worker=chain,
         obstacle=acceptance.protection.find_obstacle,
     )
+    ending = Endings(
+        trust=desk.trust,
+        keys=acceptance.protection.keys,
+        database=database,
+        settings=settings,
+        clock=clock,
+    )
     services = Services(
         settings=settings,
         clock=clock,
@@ -300,7 +308,10 @@ def _assemble(
                 "database": lambda: _check_database(database),
                 "trust-list": lambda: _check_trust(desk.trust),
             },
-            warnings={"trust-list": lambda: _check_age(desk.trust)},
+            warnings={
+                "trust-list": lambda: _check_age(desk.trust),
+                "certificates": ending.check,
+            },
         ),
         mailboxes=desk.mailboxes,
         queue=queue_desk(desk),
@@ -332,6 +343,7 @@ def _assemble(
             jobs=(
                 Job(name="claims", every=RENEWAL, run=delivering.renew),
                 Job(name="late", every=LATE_CHECK, run=delivering.look_after_late),
+                Job(name="endings", every=timedelta(days=1), run=ending.run),
                 *Jobs(
                     database=database,
                     blobs=blobs,

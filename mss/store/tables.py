@@ -250,6 +250,13 @@ idempotency = Table(
     Column("created_at", Instant, nullable=False, index=True),
 )
 
+ending_warning = Table(
+    "ending_warning",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("threshold", Integer, nullable=False),  # days; the smallest that was told
+)
+
 quarantine = Table(
     "quarantine",
     metadata,

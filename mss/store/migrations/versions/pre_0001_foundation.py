@@ -15,6 +15,12 @@ depends_on = None
 def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and index
     """Apply."""
     op.create_table(
+        "ending_warning",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("threshold", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_ending_warning")),
+    )
+    op.create_table(
         "account",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=254), nullable=False),
@@ -633,6 +639,7 @@ def downgrade() -> None:  # noqa: PLR0915 -- the same, backwards
     op.drop_table("idempotency")
     op.drop_index(op.f("ix_deposit_message_id"), table_name="deposit")
     op.drop_index("ix_deposit_listing", table_name="deposit")
+    op.drop_index(op.f("ix_deposit_blob_ref"), table_name="deposit")
     op.drop_table("deposit")
     op.drop_index(op.f("ix_delivery_message_id"), table_name="delivery")
     op.drop_index("ix_delivery_destination", table_name="delivery")
@@ -665,3 +672,4 @@ def downgrade() -> None:  # noqa: PLR0915 -- the same, backwards
     op.drop_index(op.f("ix_audit_at"), table_name="audit")
     op.drop_table("audit")
     op.drop_table("account")
+    op.drop_table("ending_warning")
