@@ -1,16 +1,17 @@
 """Who signs and who reads in the tests with other implementations?
 
 One authority with RSA keys, as the national ones have. Other programs read the clock of the
-machine, so the dates leave room on both sides of it: nothing expires before 2045. Every
-certificate has one address of its own, because some readers choose the key by it.
+machine, so everything is dated from it: issued a month ago, and judged an hour after it was signed.
+Every certificate has one address of its own, because some readers choose the key by it.
 
 Shapes
     For each identity: certificate and key in PEM, both together as PKCS #12 with `PASSWORD`, in the
     old form, which is the one that every reader knows.
 """
 
+import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -25,11 +26,12 @@ from cryptography.hazmat.primitives.serialization import (
 from crypto.issuing import Authority, CertificateProfile, Issued, Subject, create_authority
 from crypto.keys import SoftwareKeyHolder
 from crypto.trust import TrustStore
+from mss.clock import SystemClock
 
-ISSUED_AT = datetime(2025, 1, 1, tzinfo=UTC)
-AT = datetime(2026, 11, 3, 10, 0, tzinfo=UTC)
-VALID_FOR = timedelta(days=365 * 20)
-PASSWORD = "interop"  # noqa: S105 -- protects keys that live as long as one test run
+AT = SystemClock().now().replace(microsecond=0)
+JUDGED_AT = AT + timedelta(hours=1)
+ISSUED_AT = AT - timedelta(days=30)
+PASSWORD = "interop"
 
 SIGNERS = {
     "alice-rsa": "rsa2048",
@@ -98,6 +100,12 @@ class Identities:
     def __getitem__(self, name: str) -> Identity:
         return self.everybody[name]
 
+    def another(self, kind: str) -> Identity:
+        """Certify somebody else who reads."""
+        name = f"other-{secrets.token_hex(4)}"
+        profile = CertificateProfile.CONFIDENTIALITY
+        return _identity(self.authority, self.folder, name, kind, profile)
+
     @property
     def root(self) -> Path:
         """The root, in PEM."""
@@ -117,7 +125,7 @@ class Identities:
 
 def make_identities(folder: Path) -> Identities:
     """Issue everything and write the files."""
-    authority = create_authority("INTEROP", at=ISSUED_AT, valid_for=VALID_FOR, key="rsa2048")
+    authority = create_authority("INTEROP", at=ISSUED_AT, key="rsa2048")
     everybody = {
         name: _identity(authority, folder, name, kind, profile)
         for profile, kinds in (
@@ -140,7 +148,7 @@ def _identity(
         structure_id="1750000001",
         mail_addresses=(f"{name}@ch-demo.mssante.fr",),
     )
-    issued = authority.issue(profile, subject, at=ISSUED_AT, valid_for=VALID_FOR, key=kind)
+    issued = authority.issue(profile, subject, at=ISSUED_AT, key=kind)
     identity = Identity(name=name, issued=issued, folder=folder)
     identity.certificate.write_text(issued.certificate.pem, encoding="ascii")
     identity.key.write_text(issued.private_key_pem, encoding="ascii")
@@ -164,6 +172,6 @@ def _old_form() -> KeySerializationEncryption:
         PrivateFormat.PKCS12.encryption_builder()
         .kdf_rounds(2048)
         .key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
-        .hmac_hash(hashes.SHA1())  # noqa: S303 -- gpgsm 2.2 knows no other
+        .hmac_hash(hashes.SHA1())  # gpgsm 2.2 knows no other
         .build(PASSWORD.encode("ascii"))
     )

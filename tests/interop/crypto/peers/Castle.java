@@ -114,7 +114,9 @@ public final class Castle {
             ? new CMSAuthEnvelopedData(octets).getRecipientInfos().getRecipients()
             : new CMSEnvelopedData(octets).getRecipientInfos().getRecipients();
         for (RecipientInformation each : recipients) {
-            if (!each.getRID().match(mine)) {
+            @SuppressWarnings("unchecked")
+            Selector<X509CertificateHolder> named = each.getRID();
+            if (!named.match(mine)) {
                 continue;
             }
             if (each instanceof KeyTransRecipientInformation) {
@@ -182,7 +184,7 @@ public final class Castle {
         }
         JceCMSContentEncryptorBuilder builder =
             new JceCMSContentEncryptorBuilder(cipher(given[1])).setProvider(BC);
-        if (given[1].endsWith("gcm") || given[1].startsWith("chacha")) {
+        if (given[1].endsWith("gcm")) {
             CMSAuthEnvelopedDataGenerator generator = new CMSAuthEnvelopedDataGenerator();
             recipients.forEach(generator::addRecipientInfoGenerator);
             if (options.contains("auth-attributes")) {
@@ -224,7 +226,6 @@ public final class Castle {
             case "aes192-gcm": return NISTObjectIdentifiers.id_aes192_GCM;
             case "aes256-gcm": return NISTObjectIdentifiers.id_aes256_GCM;
             case "3des": return PKCSObjectIdentifiers.des_EDE3_CBC;
-            case "chacha20-poly1305": return PKCSObjectIdentifiers.id_alg_AEADChaCha20Poly1305;
             default: throw new IllegalArgumentException(name);
         }
     }

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tests.interop.crypto.identities import Identities, Identity
-from tests.interop.crypto.peers.ports import run
+from tests.interop.crypto.peers.ports import Word, run
 from tests.interop.crypto.peers.servant import Servant
 from tests.support.debian import PeerMissingError
 
@@ -56,7 +56,7 @@ class BouncyCastle:
 
     def sign(self, content: bytes, algorithm: str, *options: str, signers: list[Identity]) -> bytes:
         """Write a SignedData; the content is left out unless *options* say `inside`."""
-        words: list[str | Path] = [
+        words: list[Word] = [
             word for each in signers for word in (algorithm, each.certificate, each.key)
         ]
         settings = (",".join(options) or "-", self._identities.intermediate)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.interop.crypto.identities import PASSWORD, Identities, Identity
-from tests.interop.crypto.peers.ports import PeerRefusedError, run
+from tests.interop.crypto.peers.ports import PeerRefusedError, Word, run
 from tests.support.debian import PeerMissingError
 
 
@@ -58,11 +58,11 @@ class Gpgsm:
         words = ("--local-user", signer.address, verb, self._file(content))
         return self._gpgsm(*words, of=signer)
 
-    def _gpgsm(self, *words: str | Path, of: Identity | None = None) -> bytes:
+    def _gpgsm(self, *words: Word, of: Identity | None = None) -> bytes:
         return self._run(self._home(of), *words)
 
-    def _run(self, home: Path, *words: str | Path) -> bytes:
-        command = [self._program, "--batch", "--no-tty", "--homedir", home]
+    def _run(self, home: Path, *words: Word) -> bytes:
+        command: list[Word] = [self._program, "--batch", "--no-tty", "--homedir", home]
         command += ["--pinentry-mode", "loopback", "--passphrase-fd", "0"]
         command += ["--disable-crl-checks", "--disable-dirmngr"]
         return run([*command, *words], given=f"{PASSWORD}\n".encode("ascii"))
@@ -77,7 +77,7 @@ class Gpgsm:
         # A socket's path is short, so the home is not in the folder of the tests.
         home = self._homes[name] = Path(tempfile.mkdtemp(prefix="gpgsm-"))
         (home / "gpg-agent.conf").write_text("allow-loopback-pinentry\n", encoding="ascii")
-        root = hashlib.sha1(  # noqa: S324 -- the name that the agent has for a certificate
+        root = hashlib.sha1(  # the name that the agent has for a certificate
             self._identities.authority.anchors[0].der
         ).hexdigest()
         (home / "trustlist.txt").write_text(f"{root.upper()} S\n", encoding="ascii")

@@ -1,6 +1,6 @@
 """NSS, the engine of Thunderbird, through the `cmsutil` command.
 
-Debian's `cmsutil` runs with Debian's own library, or with the one inside the package of Thunderbird.
+Debian's `cmsutil` runs with Debian's own library, or with the one in the package of Thunderbird.
 """
 
 import os
@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.interop.crypto.identities import PASSWORD, Identities, Identity
-from tests.interop.crypto.peers.ports import PeerRefusedError, run
+from tests.interop.crypto.peers.ports import PeerRefusedError, Word, run
 from tests.support.debian import PeerMissingError, unpacked
 
 LIBRARIES = Path("usr", "lib", "thunderbird")
@@ -43,7 +43,7 @@ class Nss:
 
     def verify(self, octets: bytes, content: bytes | None) -> bytes:
         """Verify; what is not signed properly is a status other than 0."""
-        detached = [] if content is None else ["-c", self._file(content)]
+        detached: list[Word] = [] if content is None else ["-c", self._file(content)]
         out = self._written("-D", *detached, "-i", self._file(octets))
         return out if content is None else content
 
@@ -54,10 +54,19 @@ class Nss:
 
     def sign(self, content: bytes, *options: str, signer: Identity) -> bytes:
         """Sign as NSS chooses; without `-T` the content is inside."""
-        words = ("-N", signer.name, *options, "-i", self._file(content))
+        # No statement on a key for answers: the one that signs cannot be encrypted to.
+        words: tuple[Word, ...] = (
+            "-N",
+            signer.name,
+            "-Y",
+            "NONE",
+            *options,
+            "-i",
+            self._file(content),
+        )
         return self._written("-S", *words, of=signer)
 
-    def _written(self, verb: str, *words: str | Path, of: Identity | None = None) -> bytes:
+    def _written(self, verb: str, *words: Word, of: Identity | None = None) -> bytes:
         out = self._file(b"")
         self._run(["cmsutil", verb, "-d", self._database(of), *words, "-o", out])
         return out.read_bytes()
@@ -74,7 +83,7 @@ class Nss:
         database = self._databases[name] = f"sql:{folder}"
         self._run(["certutil", "-N", "-d", database, "--empty-password"])
         if identity is not None:
-            words = ["-i", identity.bundle, "-W", PASSWORD, "-K", ""]
+            words: list[Word] = ["-i", identity.bundle, "-W", PASSWORD, "-K", ""]
             self._run(["pk12util", "-d", database, *words])
         self._add(database, "root", self._identities.root, "C,C,C")
         self._add(database, "intermediate", self._identities.intermediate, ",,")
@@ -84,7 +93,7 @@ class Nss:
         return database
 
     def _add(self, database: str, name: str, certificate: Path, trust: str) -> None:
-        words = ["-a", "-n", name, "-t", trust, "-i", certificate]
+        words: list[Word] = ["-a", "-n", name, "-t", trust, "-i", certificate]
         self._run(["certutil", "-A", "-d", database, *words])
 
     def _file(self, octets: bytes) -> Path:

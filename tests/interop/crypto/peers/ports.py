@@ -16,6 +16,8 @@ from tests.interop.crypto.identities import Identity
 
 LIMIT_SECONDS = 120
 
+Word = str | Path  # of a command line
+
 
 class PeerRefusedError(Exception):
     """The peer cannot or will not."""
@@ -45,7 +47,7 @@ class Peer(Protocol):
 
 
 def run(
-    command: Sequence[str | Path],
+    command: Sequence[Word],
     *,
     given: bytes = b"",
     folder: Path | None = None,

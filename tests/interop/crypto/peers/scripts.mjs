@@ -94,7 +94,7 @@ const requests = {
     const attribute = (type, value) => new pkijs.Attribute({ type, values: [value] });
     const attributes = [
       attribute("1.2.840.113549.1.9.3", new asn1js.ObjectIdentifier({ value: "1.2.840.113549.1.7.1" })),
-      attribute("1.2.840.113549.1.9.5", new asn1js.UTCTime({ valueDate: new Date("2026-11-03T10:00:00Z") })),
+      attribute("1.2.840.113549.1.9.5", new asn1js.UTCTime({ valueDate: new Date() })),
       attribute("1.2.840.113549.1.9.4", new asn1js.OctetString({ valueHex: digest })),
     ];
     const signed = new pkijs.SignedData({
@@ -150,7 +150,7 @@ const requests = {
       authenticatedAttributes: [
         { type: forge.pki.oids.contentType, value: forge.pki.oids.data },
         { type: forge.pki.oids.messageDigest },
-        { type: forge.pki.oids.signingTime, value: new Date("2026-11-03T10:00:00Z") },
+        { type: forge.pki.oids.signingTime, value: new Date() },
       ],
     });
     signed.sign({ detached: inside !== "inside" });

@@ -12,13 +12,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.interop.crypto.peers.ports import LIMIT_SECONDS, PeerRefusedError
+from tests.interop.crypto.peers.ports import LIMIT_SECONDS, PeerRefusedError, Word
 
 
 class Servant:
     """One running program; close it after use."""
 
-    def __init__(self, command: Sequence[str | Path], *, folder: Path) -> None:
+    def __init__(self, command: Sequence[Word], *, folder: Path) -> None:
         self._folder = folder
         self._log = (folder / "said.log").open("wb")
         self._process = subprocess.Popen(
@@ -36,7 +36,7 @@ class Servant:
         self._process.communicate()
         self._log.close()
 
-    def ask(self, verb: str, *words: str | Path | bytes) -> bytes:
+    def ask(self, verb: str, *words: Word | bytes) -> bytes:
         """Have something done; octets among *words* go through files.
 
         Raises:

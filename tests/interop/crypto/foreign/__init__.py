@@ -1,0 +1,1 @@
+"""What peers write, and what must be said of it: one file for each peer."""
