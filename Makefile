@@ -20,7 +20,7 @@ echo "Found: $$(python3 --version 2>&1 || true). Name another one: make PYTHON=/
 endef
 PYTHON = $(shell $(FIND_PYTHON))
 
-.PHONY: help run test test-interop check crash bench clean setup fmt lint types docs docs-check lock package
+.PHONY: help run test test-interop check fuzz crash bench clean setup fmt lint types docs docs-check lock package
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ check: .venv/.locked-dev ## everything that CI checks: format, lint, imports, ty
 	@echo '== docs';    $(MAKE) docs-check
 	@echo '== tests';   $(MAKE) test
 
+fuzz: .venv/.locked-interop ## look for octets that a parser of crypto fails on (F=target, T=60 seconds each)
+	@$(PY) -m tests.fuzz $(F) --seconds $(or $(T),60)
+
 crash: .venv/.locked-dev ## kill an operator while mail flows (N=1000 deaths, E=sqlite|postgresql|both)
 	@$(PY) -m tests.crash --kills $(or $(N),1000) --engine $(or $(E),both) $(if $(SEED),--seed $(SEED)) \
 	  --report $(or $(REPORT),build/crash-report.json)
@@ -51,7 +54,7 @@ bench: .venv/.locked-dev ## benchmarks, one JSON object a line (B=store, blobs, 
 
 clean: ## remove what the other targets made (never an operator's home)
 	@rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage \
-	  .import_linter_cache .grimp_cache
+	  .import_linter_cache .grimp_cache .fuzz
 	@if [ -e var/demo/.mss-demo ]; then rm -rf var/demo; fi
 	@if [ -d var ]; then rmdir var 2>/dev/null || echo 'var/ is kept: it is not of the demonstration.'; fi
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

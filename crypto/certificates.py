@@ -14,13 +14,14 @@ Sources
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha1, sha256
 from typing import Final, TypeVar
 from unicodedata import normalize
+from warnings import catch_warnings, simplefilter
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -192,16 +193,25 @@ def parse_certificates(octets: bytes) -> tuple[Certificate, ...]:
         raise CertificateSyntaxError("too-large")
     try:
         if b"-----BEGIN PKCS7-----" in octets:
-            bundle = pkcs7.load_pem_pkcs7_certificates(octets)
+            bundle = _pkcs7(pkcs7.load_pem_pkcs7_certificates, octets)
         elif _is_pem(octets):
             bundle = x509.load_pem_x509_certificates(octets)
         elif _is_pkcs7(octets):
-            bundle = pkcs7.load_der_pkcs7_certificates(octets)
+            bundle = _pkcs7(pkcs7.load_der_pkcs7_certificates, octets)
         else:
             return (parse_certificate(octets),)
         return tuple(_parse_der(each.public_bytes(Encoding.DER)) for each in bundle)
     except _READ_ERRORS as error:
         raise CertificateSyntaxError("bundle") from error
+
+
+def _pkcs7(
+    load: Callable[[bytes], list[x509.Certificate]], octets: bytes
+) -> list[x509.Certificate]:
+    """Read a bundle; one in BER is as good, and no reason to warn whoever runs the server."""
+    with catch_warnings():
+        simplefilter("ignore", UserWarning)
+        return load(octets)
 
 
 def _is_pem(octets: bytes) -> bool:

@@ -9,6 +9,7 @@ Errors
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
+from warnings import catch_warnings, simplefilter
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -300,7 +301,9 @@ def parse_pkcs12(
     if len(octets) > MAX_KEY_OCTETS:
         raise KeySyntaxError("too-large")
     try:
-        bundle = pkcs12.load_pkcs12(octets, password)
+        with catch_warnings():  # what old software writes is BER: no reason to warn anybody
+            simplefilter("ignore", UserWarning)
+            bundle = pkcs12.load_pkcs12(octets, password)
     except UnsupportedAlgorithm as error:
         raise KeySyntaxError("pkcs12-cipher-unsupported") from error
     except (ValueError, TypeError) as error:

@@ -39,8 +39,7 @@ def trust(tmp_path: Path) -> list[str]:
     (tmp_path / "anchor.pem").write_text(PKI.authority.anchors_pem)
     words = ["--anchor", str(tmp_path / "anchor.pem"), "--at", AT]
     for number, one in enumerate(PKI.authority.crls(NOW)):
-        octets = one if isinstance(one, bytes) else one.der
-        (tmp_path / f"{number}.crl").write_bytes(octets)
+        (tmp_path / f"{number}.crl").write_bytes(one)
         words += ["--crl", str(tmp_path / f"{number}.crl")]
     return words
 

@@ -1,6 +1,7 @@
 """Whatever is in a file: a verdict, its layers, and findings that help."""
 
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -66,7 +67,7 @@ def test_what_is_bad_has_no_content_to_show(attack: Attack) -> None:
     assert found.is_good or any(each.severity in {"error", "warning"} for each in found.findings)
 
 
-WRAPPINGS = {
+WRAPPINGS: dict[str, tuple[Callable[[bytes], bytes], list[str], str]] = {
     "signed": (sign, ["signed"], "valid"),
     "triple": (lambda e: sign(encrypt(sign(e))), ["signed", "encrypted", "signed"], "valid"),
     "signed-in-gcm": (

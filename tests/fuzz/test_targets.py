@@ -1,0 +1,47 @@
+"""Every target, on damaged samples: a value or the declared error."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fuzz.mutations import mutated
+from tests.fuzz.targets import TARGETS
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_good_samples_need_no_error(name: str) -> None:
+    """Else the fuzzing would only ever see the first refusal."""
+    target = TARGETS[name]
+
+    read = [target.run(sample) for sample in target.samples()]
+
+    assert read
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32), data=st.data())
+def test_a_damaged_sample_gives_a_value_or_the_declared_error(
+    name: str, seed: int, data: st.DataObject
+) -> None:
+    """Structures damaged as structures, and mail as mail."""
+    target = TARGETS[name]
+    sample = data.draw(st.sampled_from(target.samples()))
+
+    target.check(mutated(sample, seed, samples=target.samples()))
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@settings(max_examples=10, deadline=None)
+@given(octets=st.binary(max_size=400))
+def test_any_octets_give_a_value_or_the_declared_error(name: str, octets: bytes) -> None:
+    """Rubbish is refused at the first look."""
+    TARGETS[name].check(octets)
+
+
+def test_a_mutation_is_decided_by_its_seed() -> None:
+    """So that a failure can be run again."""
+    sample = TARGETS["cms-signed"].samples()[0]
+
+    assert mutated(sample, 7) == mutated(sample, 7)
+    assert len({mutated(sample, seed) for seed in range(20)}) > 15
