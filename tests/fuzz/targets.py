@@ -10,10 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 
-from crypto import cms, compressed_data, der, smime, smime_stream, trust
+from crypto import cms, compressed_data, der, smime, smime_stream, stream_read, trust
 from crypto.capabilities import parse_capabilities
 from crypto.certificates import parse_certificate, parse_certificates
 from crypto.crl import parse_revocation_list
@@ -138,6 +139,7 @@ def listed() -> bytes:
 @cache
 def bundles() -> tuple[bytes, ...]:
     owner = reader("p256")
+    assert isinstance(owner.private_key, EllipticCurvePrivateKey)
     lock = BestAvailableEncryption(b"secret")
     return (
         serialize_key_and_certificates(
@@ -175,9 +177,7 @@ def open_bare(octets: bytes) -> None:
 
 
 def open_stream(octets: bytes) -> None:
-    opened = smime_stream.stream_read.decrypt(
-        io.BytesIO(octets), keys=everybody(), quarantine=io.BytesIO
-    )
+    opened = stream_read.decrypt(io.BytesIO(octets), keys=everybody(), quarantine=io.BytesIO)
     opened.close()
 
 
