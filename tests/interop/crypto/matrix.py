@@ -31,16 +31,15 @@ class Matrix:
         """Go through the tables as text for people."""
         if not self._cells:
             return
-        yield "Peers: " + ", ".join(f"{name} {self.versions[name]}" for name in self.versions)
-        for title, rows in self._cells.items():
-            peers = [
-                name for name in self.versions if any(name in cells for cells in rows.values())
-            ]
+        peers = sorted(self.versions, key=str.lower)
+        yield "Peers: " + ", ".join(f"{name} {self.versions[name]}" for name in peers)
+        for title, rows in sorted(self._cells.items()):
+            columns = [name for name in peers if any(name in cells for cells in rows.values())]
             width = max(map(len, (title, *rows)))
             yield ""
-            yield "  ".join((title.ljust(width), *peers))
-            for row, cells in rows.items():
-                texts = (_text(cells.get(name)).ljust(len(name)) for name in peers)
+            yield "  ".join((title.ljust(width), *columns))
+            for row, cells in sorted(rows.items()):
+                texts = (_text(cells.get(name)).ljust(len(name)) for name in columns)
                 yield "  ".join((row.ljust(width), *texts)).rstrip()
 
 
