@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 # Program, or file where there is none -> Debian package that brings it.
 PEERS = {
     "openssl": "openssl",
+    "softhsm2-util": "softhsm2",
     "cmsutil": "libnss3-tools",
     "gpgsm": "gpgsm",
     "gpg-agent": "gpg-agent",
@@ -30,6 +31,12 @@ PEERS = {
     "/usr/share/java/bcpkix.jar": "libbcpkix-java",
     "node": "nodejs",
     "npm": "npm",
+    # Mail servers are unpacked, not installed (tests/support/debian.py); these run beside them.
+    "strace": "strace",
+    "perl": "perl",
+    "cc": "gcc",
+    "ldconfig": "libc-bin",
+    "unshare": "util-linux",
 }
 NPM_LOCKED = ROOT / "tests" / "interop"
 NPM_PACKAGES = ROOT / ".venv" / "peers"
