@@ -155,17 +155,25 @@ class _Token:
                 raise TokenUnavailableError(type(error).__name__) from error
 
     def _find(self, key_id: bytes) -> _Key:
-        session = self._session or self._open()
-        if key_id not in self._keys:
-            wanted = {
-                self.pkcs11.Attribute.CLASS: self.pkcs11.ObjectClass.PRIVATE_KEY,
-                self.pkcs11.Attribute.ID: key_id,
-            }
-            found = list(session.get_objects(wanted))
-            if len(found) != 1:
-                raise KeySyntaxError("token-key-missing" if not found else "token-key-ambiguous")
-            self._keys[key_id] = found[0]
-        return self._keys[key_id]
+        if key_id in self._keys:
+            return self._keys[key_id]
+        is_fresh = self._session is None
+        found = self._search(self._session or self._open(), key_id)
+        if not found and not is_fresh:
+            # A session that lives on without its login sees no private key, and says nothing.
+            self._forget()
+            found = self._search(self._open(), key_id)
+        if len(found) != 1:
+            raise KeySyntaxError("token-key-ambiguous" if found else "token-key-missing")
+        self._keys[key_id] = found[0]
+        return found[0]
+
+    def _search(self, session: "_Session", key_id: bytes) -> list[_Key]:
+        wanted = {
+            self.pkcs11.Attribute.CLASS: self.pkcs11.ObjectClass.PRIVATE_KEY,
+            self.pkcs11.Attribute.ID: key_id,
+        }
+        return list(session.get_objects(wanted))
 
     def _open(self) -> "_Session":
         if self._is_refused:
