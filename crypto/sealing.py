@@ -17,6 +17,7 @@ Sources
     Misuse-Resistance, 2015 (STREAM); RFC 5869 (HKDF).
 """
 
+import io
 from collections.abc import Mapping
 from os import urandom
 from typing import Final
@@ -69,15 +70,14 @@ class Sealer:
         header = MAGIC + self._current.to_bytes(4, "big") + urandom(SALT_OCTETS)
         cipher = self._cipher(header, context)
         count = max(1, -(-len(plaintext) // FRAME_OCTETS))
-        sealed = bytearray(HEADER_OCTETS + len(plaintext) + count * TAG_OCTETS)
-        sealed[:HEADER_OCTETS] = header
-        given, made = memoryview(plaintext), memoryview(sealed)[HEADER_OCTETS:]
+        given = memoryview(plaintext)
+        # Into one growing buffer: a copy of the whole would hold up every other thread.
+        sealed = io.BytesIO()
+        sealed.write(header)
         for number in range(count):
             frame = given[number * FRAME_OCTETS : (number + 1) * FRAME_OCTETS]
-            start = number * _SEALED_FRAME
-            place = made[start : start + len(frame) + TAG_OCTETS]
-            cipher.encrypt_into(_nonce(number, is_last=number == count - 1), frame, None, place)
-        return bytes(sealed)
+            sealed.write(cipher.encrypt(_nonce(number, is_last=number == count - 1), frame, None))
+        return sealed.getvalue()
 
     def open(self, sealed: bytes, *, context: bytes) -> bytes:
         """Return what was sealed for *context*.
@@ -90,17 +90,15 @@ class Sealer:
         cipher = self._cipher(sealed[:HEADER_OCTETS], context)
         given = memoryview(sealed)[HEADER_OCTETS:]
         count = -(-len(given) // _SEALED_FRAME)
-        opened = bytearray(max(0, len(given) - count * TAG_OCTETS))
-        made = memoryview(opened)
+        opened = io.BytesIO()
         try:
             for number in range(count):
                 frame = given[number * _SEALED_FRAME : (number + 1) * _SEALED_FRAME]
-                start = number * FRAME_OCTETS
-                place = made[start : start + len(frame) - TAG_OCTETS]
-                cipher.decrypt_into(_nonce(number, is_last=number == count - 1), frame, None, place)
+                nonce = _nonce(number, is_last=number == count - 1)
+                opened.write(cipher.decrypt(nonce, frame, None))
         except (InvalidTag, ValueError):
             raise SealError("content") from None
-        return bytes(opened)
+        return opened.getvalue()
 
     def secrets(self, context: bytes) -> tuple[bytes, ...]:
         """Derive a secret for *context* from each master key, the current one first.

@@ -66,9 +66,15 @@ def split_entity(octets: bytes) -> tuple[tuple[Field, ...], int]:
     return split_fields(octets[:stop]), body
 
 
-def join_entity(fields: Iterable[Field], body: bytes) -> bytes:
-    """Put an entity together again."""
-    return b"%b\r\n%b" % (join_fields(fields), body)
+def join_entity(fields: Iterable[Field], body: bytes | memoryview, *, above: bytes = b"") -> bytes:
+    """Put an entity together again, with its body copied once.
+
+    Args:
+        fields: Its header fields.
+        body: A view where a slice would be one more copy.
+        above: Further fields, written already.
+    """
+    return b"".join((above, join_fields(fields), b"\r\n", body))
 
 
 def prepend_fields(raw: bytes, fields: Iterable[Field]) -> bytes:
@@ -76,11 +82,12 @@ def prepend_fields(raw: bytes, fields: Iterable[Field]) -> bytes:
     return join_fields(fields) + raw
 
 
-def without_fields(raw: bytes, names: Iterable[str]) -> bytes:
-    """Remove every field with one of *names*."""
+def without_fields(raw: bytes, names: Iterable[str], *, above: bytes = b"") -> bytes:
+    """Remove every field with one of *names*, and write what is *above* on top."""
     unwanted = {name.lower().encode("ascii") for name in names}
     fields, body = split_entity(raw)
-    return join_entity((f for f in fields if f[0].lower() not in unwanted), raw[body:])
+    kept = (item for item in fields if item[0].lower() not in unwanted)
+    return join_entity(kept, memoryview(raw)[body:], above=above)
 
 
 def _is_trace(item: Field) -> bool:
@@ -131,7 +138,7 @@ def protected_entity(
         shown = outer_fields(raw, cipher=True, obscure_subject=obscured)
         outer = list(map(_hp_outer, shown))
     content_type = (b"Content-Type", _marked(_content_type(structural), mark))
-    return join_entity([*kept, *stated, *outer, content_type], raw[body:])
+    return join_entity([*kept, *stated, *outer, content_type], memoryview(raw)[body:])
 
 
 def named_recipients(raw: bytes) -> frozenset[str] | None:
@@ -190,14 +197,14 @@ def outer_message(
     fields, _ = split_entity(raw)
     shown = outer_fields(raw, cipher=hidden, obscure_subject=obscure_subject)
     head = [*filter(_is_trace, fields), *shown, (b"MIME-Version", b" 1.0")]
-    return join_fields(head) + _bare_entity(entity)
+    return _bare_entity(entity, above=join_fields(head))
 
 
-def _bare_entity(entity: bytes) -> bytes:
-    """Keep the `Content-…` fields of an entity, as they are, and its body."""
+def _bare_entity(entity: bytes, *, above: bytes) -> bytes:
+    """Keep the `Content-…` fields of an entity, as they are, and its body, with fields above."""
     fields, body = split_entity(entity)
     content = [item for item in fields if item[0].lower().startswith(b"content-")]
-    return join_entity(content, entity[body:])
+    return join_entity(content, memoryview(entity)[body:], above=above)
 
 
 _FOLD_COLUMNS = 60
@@ -292,11 +299,12 @@ def restored_message(
         findings = [*findings, HeaderFinding(code=HeaderFindingCode.SIGNATURE_NOT_KEPT)]
         evidence = None
     if evidence is None:
-        content = join_entity(_plain_structure(inner), (wrapped or payload_entity)[body:])
+        rest = memoryview(wrapped or payload_entity)[body:]
+        raw = join_entity(_plain_structure(inner), rest, above=join_fields(head))
     else:
-        content = _bare_entity(evidence)
+        raw = _bare_entity(evidence, above=join_fields(head))
     return Restored(
-        raw=join_fields(head) + content,
+        raw=raw,
         header_protected=mark is not None,
         recipients=None if mark is None else _recipients(inner),
         findings=tuple(findings),

@@ -27,7 +27,7 @@ from mss.errors import (
 from mss.mime import entity, reports
 from mss.mime.addresses import NamedAddress
 from mss.mime.errors import MessageSyntaxError
-from mss.mime.headers import build_date, build_message_ids
+from mss.mime.headers import build_date, build_message_ids, join_fields
 from mss.mime.limits import MimeLimits
 from mss.mime.parse import ParsedMessage, parse_message
 from mss.model.audit import AuditEvent, AuditName
@@ -286,26 +286,20 @@ class Acceptance:
         now: datetime,
     ) -> bytes:
         """Write our trace field on top and, for our own users, what their software left out."""
-        raw = self._traced(submission)
-        if submission.origin is Origin.PEER:
-            return raw
-        return completed(raw, message, internet_message_id, at=now)
-
-    def _traced(self, submission: Submission) -> bytes:
-        """Write our trace field on top."""
-        field = received_field(
+        trace = received_field(
             principal=submission.principal,
             host_name=self.host_name,
             received_with=submission.received_with,
             trace_id=self.clock.new_id(),
             at=self.clock.now(),
         )
-        if submission.origin is not Origin.PEER:
-            return entity.prepend_fields(submission.raw, [field])
-        # Final delivery is ours: Return-Path is the envelope sender's, whatever came along.
-        path = (b"Return-Path", f" <{submission.envelope.sender or ''}>".encode("ascii"))
-        raw = entity.without_fields(submission.raw, ["Return-Path"])
-        return entity.prepend_fields(raw, [path, field])
+        if submission.origin is Origin.PEER:
+            # Final delivery is ours: Return-Path is the envelope sender's, whatever came along.
+            path = (b"Return-Path", f" <{submission.envelope.sender or ''}>".encode("ascii"))
+            above = join_fields([path, trace])
+            return entity.without_fields(submission.raw, ["Return-Path"], above=above)
+        above = join_fields([trace])
+        return completed(submission.raw, message, internet_message_id, at=now, above=above)
 
     def _new_message_id(self) -> str:
         return f"<{self.clock.new_id()}@{self.host_name}>"
@@ -327,19 +321,23 @@ def reachable(routes: Sequence[Route]) -> tuple[LocalRoute | RelayRoute, ...]:
 
 
 def completed(
-    raw: bytes, message: ParsedMessage, internet_message_id: str, *, at: datetime
+    raw: bytes, message: ParsedMessage, internet_message_id: str, *, at: datetime, above: bytes
 ) -> bytes:
-    """Add what a submitted message lacks (RFC 6409, 8), and take blind copies off."""
-    if message.values("Bcc"):
-        raw = entity.without_fields(raw, ["Bcc"])
-    missing = []
-    if message.internet_message_id is None:
-        missing.append(build_message_ids("Message-ID", [internet_message_id]))
+    """Add what a submitted message lacks (RFC 6409, 8), and take blind copies off.
+
+    The octets of a large message are copied once, whatever is added and taken off: a copy holds up
+    the other threads.
+    """
+    unwanted = ["Bcc"] if message.values("Bcc") else []
     if message.date is None:
         if message.values("Date"):  # there is one that nobody can read
-            raw = entity.without_fields(raw, ["Date"])
-        missing.append(build_date("Date", at))
-    return b"".join(missing) + raw
+            unwanted.append("Date")
+        above = build_date("Date", at) + above
+    if message.internet_message_id is None:
+        above = build_message_ids("Message-ID", [internet_message_id]) + above
+    if unwanted:
+        return entity.without_fields(raw, unwanted, above=above)
+    return above + raw
 
 
 def summarise(message: ParsedMessage, internet_message_id: str) -> Summary:
