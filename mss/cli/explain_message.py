@@ -328,7 +328,10 @@ def _lines(found: Explanation) -> list[str]:
 
 
 def _layer_lines(number: int, layer: ExplainedLayer) -> list[str]:
-    state = "holds" if layer.holds else f"does not hold [{layer.error}]"
+    state = "holds"
+    if not layer.holds:
+        told = "holds, but not its signer" if layer.signer else "does not hold"
+        state = f"{told} [{layer.error}]"
     key = f", key by {layer.key_algorithm}" if layer.key_algorithm else ""
     lines = [f"{number} {layer.kind}, {layer.algorithm or 'unknown algorithm'}{key}: {state}"]
     if layer.signed_at is not None:

@@ -14,6 +14,7 @@ Sources
 import hashlib
 import re
 from binascii import Error, a2b_base64
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,9 +27,8 @@ from crypto.errors import CmsSyntaxError
 MAX_FILE_OCTETS: Final = 64 * 1024 * 1024
 
 _BOM: Final = b"\xef\xbb\xbf"
-_PEM: Final = re.compile(
-    rb"-----BEGIN [A-Z0-9 #]{1,40}-----\s(.*?)-----END [A-Z0-9 #]{1,40}-----", re.DOTALL
-)
+_BEGIN: Final = re.compile(rb"-----BEGIN [A-Z0-9 #]{1,40}-----[ \t]*\r?\n")
+_END: Final = b"-----END "
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/=\s]*")
 # A SEQUENCE whose length takes several octets or is left open: no mail begins so.
 _BEGINNINGS: Final = tuple(bytes((0x30, size)) for size in (0x80, 0x81, 0x82, 0x83, 0x84))
@@ -90,16 +90,28 @@ def read_cms(octets: bytes, *, content: bytes | None = None) -> LetterFile:
 
 def pem_blocks(octets: bytes) -> list[bytes]:
     """List the PEM blocks of a file, each whole; none in a binary file."""
-    return [each[0] for each in _PEM.finditer(octets)]
+    return [octets[start:stop] for start, _, _, stop in _iter_blocks(octets)]
+
+
+def _iter_blocks(octets: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Say where each block, its body and their ends are; in one pass, whatever the octets."""
+    at = 0
+    while (begin := _BEGIN.search(octets, at)) is not None:
+        end = octets.find(_END, begin.end())
+        stop = octets.find(b"-----", end + len(_END), end + len(_END) + 45) if end >= 0 else -1
+        if stop < 0:
+            return
+        at = stop + len(b"-----")
+        yield begin.start(), begin.end(), end, at
 
 
 def decode_cms(octets: bytes) -> tuple[bytes, tuple[str, ...]]:
     """Undo PEM or base64 around a binary object; say which."""
-    armoured = _PEM.search(octets)
-    if armoured is not None:
+    for _, body, end, _ in _iter_blocks(octets):
+        armoured = octets[body:end]
         # Header fields of old PEM end with an empty line.
-        _, blank, body = armoured[1].replace(b"\r\n", b"\n").rpartition(b"\n\n")
-        return _unarmoured(body if blank else armoured[1]), ("pem",)
+        _, blank, rest = armoured.replace(b"\r\n", b"\n").rpartition(b"\n\n")
+        return _unarmoured(rest if blank else armoured), ("pem",)
     if octets[:1] != b"\x30" and _BASE64.fullmatch(octets):
         return _unarmoured(octets), ("base64",)
     return octets, ()

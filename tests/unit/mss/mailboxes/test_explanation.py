@@ -16,7 +16,7 @@ from crypto.enveloped_data import EnvelopeProfile
 from crypto.layers import Judgement
 from crypto.trust import TrustStore
 from mss.mailboxes.explained_findings import FINDINGS, finding
-from mss.mailboxes.letter_file import read_cms, read_mail
+from mss.mailboxes.letter_file import pem_blocks, read_cms, read_mail
 from mss.mime import entity as entities
 from tests.support.attacks import LIE, TEXT, Attack, attacks, flipped, letter
 from tests.support.explaining import NOBODY, codes, examiner, explained
@@ -274,6 +274,18 @@ def test_rubbish_has_an_explanation(octets: bytes) -> None:
 def test_rubbish_is_no_cms(octets: bytes) -> None:
     """A bare object that is none is invalid, whatever it is."""
     assert examiner().explain(read_cms(octets)).verdict is Judgement.INVALID
+
+
+@pytest.mark.parametrize(
+    "octets", [b"-----BEGIN A-----\n" * 40_000, b"-----BEGIN A-----\n-----END " * 40_000]
+)
+def test_armour_that_never_ends_is_passed_over_in_one_pass(octets: bytes) -> None:
+    """Not once for each beginning."""
+    begun = process_time()
+
+    pem_blocks(octets)
+
+    assert process_time() - begun < PATIENCE_SECONDS
 
 
 def test_each_finding_of_the_table_can_be_told() -> None:
