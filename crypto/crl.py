@@ -39,6 +39,7 @@ _READ_ERRORS: Final = (
     OverflowError,
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
+    x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
     der.DerSyntaxError,
 )

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crypto.errors import RevocationSyntaxError
 from tests.fuzz.mutations import mutated
 from tests.fuzz.targets import TARGETS
 
@@ -45,3 +46,12 @@ def test_a_mutation_is_decided_by_its_seed() -> None:
 
     assert mutated(sample, 7) == mutated(sample, 7)
     assert len({mutated(sample, seed) for seed in range(20)}) > 15
+
+
+def test_a_revocation_list_of_an_unknown_version_is_refused_as_declared() -> None:
+    """Found by fuzzing: the library has an error of its own for it."""
+    sample = TARGETS["crl"].samples()[0]
+    changed = sample.replace(b"\x02\x01\x01", b"\x02\x01\x09", 1)
+
+    with pytest.raises(RevocationSyntaxError):
+        TARGETS["crl"].run(changed)
