@@ -5,7 +5,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from mss.store.tables import ending_warning
 
 
-def claim_warning(connection: Connection, key: str, *, threshold: int) -> bool:
+def claim_warning(connection: Connection, *, key: str, threshold: int) -> bool:
     """Take the right to warn about *key* at *threshold*; False if that was done, or a later one."""
     known = connection.execute(
         select(ending_warning.c.threshold).where(ending_warning.c.key == key)

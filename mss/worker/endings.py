@@ -17,6 +17,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from crypto import xml_signature
 from crypto.certificates import Certificate, parse_certificate, parse_certificates
@@ -74,9 +75,8 @@ class Endings:
         near = await self._look()
         everything = {one.key for one, _ in near}
         for one, threshold in near:
-            is_news = await self.database.write(
-                lambda c, key=one.key, at=threshold: endings.claim_warning(c, key, threshold=at)
-            )
+            claim = partial(endings.claim_warning, key=one.key, threshold=threshold)
+            is_news = await self.database.write(claim)
             if is_news:
                 await self._tell(one, threshold)
         await self.database.write(lambda c: endings.forget_others(c, everything))

@@ -17,7 +17,9 @@ from crypto.errors import (
 )
 from crypto.issuing import CertificateProfile, Issued
 from crypto.keys import (
+    CombinedKeyHolder,
     SoftwareKeyHolder,
+    find_password,
     generate_private_key,
     load_key_holder,
     load_pkcs12,
@@ -191,3 +193,39 @@ def test_an_unknown_kind_of_key_is_refused() -> None:
     """No default to fall back upon."""
     with pytest.raises(UnsupportedAlgorithmError):
         generate_private_key("rsa1024")
+
+
+@pytest.mark.parametrize("password", [b"one", b"two"])
+def test_the_password_that_opens_a_key_is_found(password: bytes) -> None:
+    """Keys stay readable while the password they are encrypted under changes."""
+    pem = private_key_pem(generate_private_key("p256"), password=password).encode()
+
+    assert find_password(pem, [b"one", b"two"]) == password
+
+
+def test_a_key_in_clear_needs_no_password() -> None:
+    """Other software left it so."""
+    assert find_password(private_key_pem(generate_private_key("p256")).encode(), []) is None
+
+
+def test_no_password_is_told_from_no_need_of_one() -> None:
+    """An encrypted key that nothing opens is not taken for one in clear."""
+    pem = private_key_pem(generate_private_key("p256"), password=b"secret").encode()
+
+    with pytest.raises(KeySyntaxError, match="password-wrong-or-missing"):
+        find_password(pem, [b"wrong"])
+
+
+def test_combined_holders_use_each_key_where_it_is() -> None:
+    """The ones in use first; a key that nobody holds is refused as by any holder."""
+    first, second = issued("p256"), issued("p256")
+    keys = CombinedKeyHolder([first.key_holder(), second.key_holder()])
+
+    assert keys.certificates == (first.certificate, second.certificate)
+    assert keys.sign(second.certificate, b"x", SignatureScheme.ECDSA_SHA256)
+    with pytest.raises(DecryptionError):
+        keys.unwrap(first.certificate, b"x", KeyTransport.PKCS1)
+    with pytest.raises(DecryptionError):
+        keys.agree(second.certificate, b"x")
+    with pytest.raises(KeyUnavailableError):
+        keys.sign(RSA.certificate, b"x", SignatureScheme.PSS_SHA256)

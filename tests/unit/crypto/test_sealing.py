@@ -116,3 +116,14 @@ def test_content_in_any_buffer_is_sealed() -> None:
     view = memoryview(b"0123456789")[2:5]
 
     assert SEALER.open(SEALER.seal(view, context=b"c"), context=b"c") == b"234"
+
+
+def test_secrets_belong_to_a_context_and_a_key() -> None:
+    """The current key's secret comes first; nothing can be learnt from one about another."""
+    old, new = new_key(), new_key()
+    sealer = Sealer({1: old, 2: new}, 2)
+
+    assert sealer.secrets(b"a") == Sealer({2: new}, 2).secrets(b"a") + Sealer({1: old}, 1).secrets(
+        b"a"
+    )
+    assert not set(sealer.secrets(b"a")) & set(sealer.secrets(b"b"))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -96,7 +97,7 @@ def a_bundle(pair: Issued, *, legacy: bool = False, password: str = PASSWORD) ->
     )
 
 
-def listed(mss: Shell, purpose: str) -> list[dict[str, object]]:
+def listed(mss: Shell, purpose: str) -> list[dict[str, Any]]:
     """List the keys of one purpose."""
     return [one for one in mss("keys", "list", "--json").json if one["purpose"] == purpose]
 

@@ -77,9 +77,16 @@ async def stored(operator: InProcessOperator) -> bytes:
     return b"".join(bodies)
 
 
-def sealed_letter(certificates: Sequence[Certificate], **fields: str) -> bytes:
+def sealed_letter(
+    certificates: Sequence[Certificate],
+    *,
+    author: str = WARD,
+    to: str = HELD,
+    subject: str = SECRET,
+    text: str = SECRET,
+) -> bytes:
     """Write a letter that its author's software encrypted."""
-    raw = a_letter(**fields)
+    raw = a_letter(author=author, to=to, subject=subject, text=text)
     entity = entities.protected_entity(raw, cipher=True)
     plans = [RecipientPlan(certificate=one, profile=EnvelopeProfile.MODERN) for one in certificates]
     entity = smime.encrypt(entity, recipients=plans)
