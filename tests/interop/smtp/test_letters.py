@@ -8,6 +8,7 @@ import pytest
 
 from mss.clock import SystemClock
 from mss.model.delivery import Delivery, DeliveryState, Relayed
+from mss.store import deliveries
 from tests.interop.smtp import servers
 from tests.interop.smtp.conftest import Note
 from tests.interop.smtp.letters import CASES, a_letter, find_change
@@ -122,9 +123,11 @@ async def test_a_protected_letter_is_followed_to_its_mailbox(
         stations = await writer.await_station(sent, "delivered")
 
         assert stations == ["accepted", "relayed", "delivered"]
-        queued = await writer.octets(f"/v1/messages/{sent}/raw")
-        name = raw[raw.index(b"Message-ID") :].split(b"\r\n")[0]
-        assert name in queued
+        database, blobs = hospital.operator.database, hospital.operator.blobs
+        (delivery,) = await database.read(lambda c: deliveries.deliveries_of(c, sent))
+        assert delivery.blob_ref is not None
+        queued = await blobs.get(delivery.blob_ref)
+        assert find_change(await await_letter(beside, raw), queued) is None
 
 
 async def test_a_bounce_of_theirs_is_understood(
