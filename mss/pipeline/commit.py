@@ -56,21 +56,15 @@ class Committer:
         stored = await self._store_bodies(ready)
         letter = self.recorder.prepare(ready, message_id=message_id, stored=stored, also=also)
         try:
-            is_new = await self.database.write_together(self.recorder.record, letter)
+            await self.database.write_together(self.recorder.record, letter)
         except RepeatError:
-            is_new = False
+            return await self._repeat(ready, stored)
         except StoreUnavailableError:
             # Perhaps it was committed and only the answer was lost: a row may need these bodies.
             raise
         except Exception:
             await self._forget(stored)
             raise
-        if not is_new:
-            await self._forget(stored)
-            repeat = await self.find_repeat(ready.keys)
-            if repeat is None:
-                raise StoreUnavailableError(reason="what was a repeat is gone again")
-            return repeat
         self.awake.set()
         return Accepted(
             message_id=message_id,
@@ -81,6 +75,14 @@ class Committer:
                 for one in ready.routes
             ),
         )
+
+    async def _repeat(self, ready: Ready, stored: Stored) -> Accepted:
+        """Tell what became of a message that somebody else handed over while this one came."""
+        await self._forget(stored)
+        repeat = await self.find_repeat(ready.keys)
+        if repeat is None:
+            raise StoreUnavailableError(reason="what was a repeat is gone again")
+        return repeat
 
     async def _store_bodies(self, ready: Ready) -> Stored:
         """Make every distinct body durable; they share their syncs."""

@@ -5,10 +5,10 @@ each table. Whatever spoils the group for one of them (another process took the 
 before) makes each be written alone; see `Database.write_together`.
 
 Errors
-    `RepeatError` when another transaction accepted the same octets for every recipient.
+    `RepeatError` when the same octets were accepted before for every recipient.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -145,21 +145,14 @@ class Recorder:
         }
         return Letter(ready=ready, row=row, stored=stored, also=also, own_bodies=own_bodies)
 
-    def record(self, connection: Connection, letters: Sequence[Letter]) -> list[bool]:
-        """Write letters down; tell of each whether it was new."""
-        wanted = [key for one in letters for key in one.ready.keys.values()]
-        taken = messages.find_accepted(connection, wanted)
-        new = [one for one in letters if not all(key in taken for key in one.ready.keys.values())]
-        if new:
-            self._write(connection, new, taken)
-        written = {one.row.id for one in new}
-        return [one.row.id in written for one in letters]
+    def record(self, connection: Connection, letters: Sequence[Letter]) -> list[None]:
+        """Write letters down.
 
-    def _write(
-        self, connection: Connection, letters: Sequence[Letter], taken: Collection[str]
-    ) -> None:
+        Raises:
+            RepeatError: One of them was accepted before, for every recipient.
+        """
         messages.insert_messages(connection, [one.row for one in letters])
-        owners = self._claim_keys(connection, letters, taken)
+        owners = self._claim_keys(connection, letters)
         own = mailboxes.find_ids(
             connection, {one.own_key for one in letters if one.own_key is not None}
         )
@@ -186,11 +179,10 @@ class Recorder:
                 one.also(connection, one.row.id)
         # The journal comes last: its lock would make others wait for all that follows it.
         audit.append_all(connection, events, chain=self.chain)
+        return [None] * len(letters)
 
     @staticmethod
-    def _claim_keys(
-        connection: Connection, letters: Sequence[Letter], taken: Collection[str]
-    ) -> dict[str, str]:
+    def _claim_keys(connection: Connection, letters: Sequence[Letter]) -> dict[str, str]:
         """Give each key that nobody has yet to the first letter that wants it.
 
         Returns:
@@ -199,8 +191,7 @@ class Recorder:
         claims: dict[str, str] = {}
         for one in letters:
             for key in one.ready.keys.values():
-                if key not in taken:
-                    claims.setdefault(key, one.row.id)
+                claims.setdefault(key, one.row.id)
         at = letters[0].row.accepted_at
         won = messages.claim_acceptance_keys(connection, claims, at=at)
         owners = {key: claims[key] for key in won}

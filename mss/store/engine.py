@@ -7,9 +7,9 @@ as well as the commit.
 
 SQLite (the embedded default; WAL, `synchronous=FULL`, foreign keys on): reads run in place, in
 the event loop, which costs much less than a thread per statement. Changes go to one writer thread
-that takes whatever has arrived, runs each inside a savepoint of ONE transaction, and answers them
-all after ONE commit: the cost of a sync is shared by everybody who waits for it, and a change that
-fails undoes only itself.
+that takes whatever has arrived, runs each inside a savepoint of ONE transaction (what is one change
+needs none), and answers them all after ONE commit: the cost of a sync is shared by everybody who
+waits for it, and a change that fails undoes only itself.
 
 PostgreSQL: the function runs in one of a few threads; the server groups commits by itself. When
 two transactions wait for each other, the server fails one; that one is run again, so a function
@@ -310,12 +310,41 @@ class SqliteDatabase(Database):
         try:
             with store_errors(), self._engine.connect() as plain:
                 connection = plain.execution_options(writes=True)
+                if _is_one(group) and self._commit_as_one(group, connection):
+                    return
                 with connection.begin():
                     for change in self._run_together(group, connection):
                         self._run(change, connection)
         except BaseException as error:  # noqa: BLE001 -- handed to those who wait, who raise it
             for change in group:
                 change.error = change.error or error
+
+    @staticmethod
+    def _commit_as_one(group: list[_Change[Any]], connection: Connection) -> bool:
+        """Commit a group that needs no savepoints; tell whether that is settled.
+
+        It is not when one item spoiled it for the others: nothing is written then.
+        """
+        first = group[0]
+        with connection.begin() as transaction:
+            try:
+                with store_errors():
+                    if first.together is None or len(group) == 1:
+                        results: Sequence[Any] = [first.run(connection)]
+                    else:
+                        items = [one.together[1] for one in group if one.together]
+                        results = first.together[0](connection, items)
+            except StoreFullError:
+                raise
+            except Exception as error:  # noqa: BLE001 -- handed to who waits for it
+                transaction.rollback()
+                if len(group) > 1:
+                    return False
+                first.error = error
+                return True
+        for change, result in zip(group, results, strict=True):
+            change.result = result
+        return True
 
     @staticmethod
     def _run_together(group: list[_Change[Any]], connection: Connection) -> Iterator[_Change[Any]]:
@@ -357,6 +386,15 @@ class SqliteDatabase(Database):
         except Exception as error:  # noqa: BLE001 -- handed to who waits for it
             change.error = error
             savepoint.rollback()
+
+
+def _is_one(group: list[_Change[Any]]) -> bool:
+    """Tell whether a group is one change: a single one, or the same for all."""
+    together = group[0].together
+    return len(group) == 1 or (
+        together is not None
+        and all(one.together is not None and one.together[0] == together[0] for one in group)
+    )
 
 
 def _reply(group: list[_Change[Any]]) -> None:

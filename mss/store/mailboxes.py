@@ -42,11 +42,6 @@ _FIND_IDS = PreparedList(
 _FIND_CLIENT_CERTIFICATE = Prepared(
     select(mailbox.c.client_certificate).where(mailbox.c.address_key == bindparam("key"))
 )
-_FIND_DEPOSITED = PreparedList(
-    lambda ids: select(deposit.c.mailbox_id, deposit.c.message_id, deposit.c.role).where(
-        deposit.c.message_id.in_(ids)
-    )
-)
 _TAKE_UIDS = Prepared(
     update(mailbox)
     .where(mailbox.c.id == bindparam("mailbox"))
@@ -234,17 +229,18 @@ def reserve(connection: Connection, mailbox_ids: Collection[str]) -> None:
 
 def insert_deposit(connection: Connection, new: NewDeposit) -> None:
     """Deposit a message in a mailbox; the same message in the same role is deposited once."""
-    insert_deposits(connection, [new])
+    there = select(deposit.c.uid).where(
+        deposit.c.mailbox_id == new.mailbox_id,
+        deposit.c.message_id == new.message_id,
+        deposit.c.role == new.role,
+    )
+    if connection.execute(there).first() is None:
+        insert_deposits(connection, [new])
 
 
 def insert_deposits(connection: Connection, wanted: Iterable[NewDeposit]) -> None:
-    """Deposit messages in mailboxes; the same message in the same role is deposited once."""
+    """Deposit messages that are new in this transaction, so that none can be there already."""
     places = {(one.mailbox_id, one.message_id, one.role): one for one in wanted}
-    if not places:
-        return
-    ids = sorted({one.message_id for one in places.values()})
-    for row in _FIND_DEPOSITED.run(connection, ids):
-        places.pop((row.mailbox_id, row.message_id, row.role), None)
     by_mailbox: dict[str, list[NewDeposit]] = {}
     for one in places.values():
         by_mailbox.setdefault(one.mailbox_id, []).append(one)
