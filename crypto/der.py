@@ -333,7 +333,10 @@ def normalised(element: Element) -> bytes:
 def encode(tag: int, *parts: bytes) -> bytes:
     """Return the element *tag* whose content is *parts* in order."""
     content = parts[0] if len(parts) == 1 else b"".join(parts)
-    return header(tag, len(content)) + content
+    length = len(content)
+    if length < 0x80:  # most elements: no call for two octets
+        return bytes((tag, length)) + content
+    return header(tag, length) + content
 
 
 def header(tag: int, length: int) -> bytes:
@@ -369,9 +372,12 @@ def null() -> bytes:
     return _NULL_OCTETS
 
 
+@lru_cache(maxsize=64)
 def integer(value: int) -> bytes:
     """Return an INTEGER."""
-    return encode(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+    # The magnitude below zero reaches one further: -128 fits into one octet, as 127 does.
+    size = (value + (value < 0)).bit_length() // 8 + 1
+    return encode(INTEGER, value.to_bytes(size, "big", signed=True))
 
 
 @lru_cache(maxsize=512)

@@ -19,7 +19,8 @@ Sources
 
 import re
 from dataclasses import dataclass, field
-from typing import Final, Self
+from functools import lru_cache
+from typing import Final, Self, TypeVar
 
 from directory.errors import AddressSyntaxError
 
@@ -32,6 +33,9 @@ _DOMAIN: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
 # The atext of RFC 5322 without `!` and `%`, which old relays read as routes to another host.
 _ATOM: Final = r"[A-Za-z0-9#$&'*+/=?^_`{|}~-]+"
 _LOCAL: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
+
+
+T = TypeVar("T", bound="MailAddress")
 
 
 class Domain(str):
@@ -106,12 +110,8 @@ class MailAddress:
         # Checked first, so that no later step works on a long text.
         if len(text) > MAX_ADDRESS:
             raise AddressSyntaxError("address-too-long")
-        local, at, domain = text.partition("@")
-        if not at:
-            raise AddressSyntaxError("no-at-sign")
-        if "@" in domain:
-            raise AddressSyntaxError("several-at-signs")
-        return cls(local=local, domain=Domain(domain))
+        parsed: Self = _parsed(cls, text)  # type: ignore[arg-type]  # a class is hashable
+        return parsed
 
     @property
     def is_patient(self) -> bool:
@@ -126,3 +126,14 @@ class MailAddress:
 
     def __str__(self) -> str:
         return f"{self.local}@{self.domain}"
+
+
+@lru_cache(maxsize=4096)
+def _parsed(kind: type[T], text: str) -> T:
+    """Read an address: each one comes several times in a letter, and in many letters."""
+    local, at, domain = text.partition("@")
+    if not at:
+        raise AddressSyntaxError("no-at-sign")
+    if "@" in domain:
+        raise AddressSyntaxError("several-at-signs")
+    return kind(local=local, domain=Domain(domain))

@@ -14,6 +14,7 @@ Sources
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from directory.address import MailAddress
 from directory.errors import AddressSyntaxError
@@ -50,6 +51,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+_REMEMBERED_OCTETS = 512
 _WORD, _ANGLE, _QUOTED, _COMMA, _COMMENT = range(1, 6)
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _COMMENT_MARK = re.compile(r"[()]|\\.")
@@ -63,6 +65,12 @@ def parse_addresses(value: bytes, limits: MimeLimits = DEFAULT_LIMITS) -> tuple[
         MessageSyntaxError: The list can be read in two ways or not at all.
         MessageLimitError: It has more addresses than *limits* allow.
     """
+    return (_parse if len(value) <= _REMEMBERED_OCTETS else _parse.__wrapped__)(value, limits)
+
+
+@lru_cache(maxsize=1024)
+def _parse(value: bytes, limits: MimeLimits) -> tuple[NamedAddress, ...]:
+    """Read a list; the same people write to one another every day."""
     text = decode_octets(unfold(value))
     if _EMPTY_GROUP.fullmatch(text):
         return ()

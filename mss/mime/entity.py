@@ -18,7 +18,8 @@ Sources
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
+from functools import lru_cache
 
 from mss.mime.addresses import parse_addresses
 from mss.mime.errors import MessageSyntaxError
@@ -90,19 +91,37 @@ def without_fields(raw: bytes, names: Iterable[str], *, above: bytes = b"") -> b
     return join_entity(kept, memoryview(raw)[body:], above=above)
 
 
+class _Kind(Enum):
+    """What a field is to header protection."""
+
+    TRACE = auto()
+    STRUCTURAL = auto()
+    DROPPED = auto()
+    STATED = auto()  # what the author says
+
+
+@lru_cache(maxsize=512)
+def _kind(name: bytes) -> _Kind:
+    """Tell what fields of a name are; each field of each letter is asked about several times."""
+    name = name.lower()
+    if name in _TRACE or name.startswith(b"resent-"):
+        return _Kind.TRACE
+    if name == b"mime-version" or name.startswith(b"content-"):
+        return _Kind.STRUCTURAL
+    return _Kind.DROPPED if name in _DROPPED else _Kind.STATED
+
+
 def _is_trace(item: Field) -> bool:
-    name = item[0].lower()
-    return name in _TRACE or name.startswith(b"resent-")
+    return _kind(item[0]) is _Kind.TRACE
 
 
 def _is_structural(item: Field) -> bool:
-    name = item[0].lower()
-    return name == b"mime-version" or name.startswith(b"content-")
+    return _kind(item[0]) is _Kind.STRUCTURAL
 
 
 def _is_stated(item: Field) -> bool:
     """True for what the author says, and header protection protects."""
-    return not (_is_trace(item) or _is_structural(item) or item[0].lower() in _DROPPED)
+    return _kind(item[0]) is _Kind.STATED
 
 
 # Going out

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence, Sized
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
+from functools import lru_cache
 from itertools import chain
 
 from mss.mime.charsets import decode_octets, visible
@@ -24,6 +25,7 @@ Field = tuple[bytes, bytes]
 
 CRLF = b"\r\n"
 FOLD_COLUMNS = 76
+_REMEMBERED_OCTETS = 8192
 
 # A field begins where a line begins; what follows a CRLF and a space still belongs to it.
 _FIELD = re.compile(rb"(?<![^\n])([!-9;-~]++):((?:[^\r]++|\r\n[ \t])*+)(?:\r\n|\Z)")
@@ -34,6 +36,12 @@ _FIELD = re.compile(rb"(?<![^\n])([!-9;-~]++):((?:[^\r]++|\r\n[ \t])*+)(?:\r\n|\
 
 def split_fields(block: bytes, limits: MimeLimits = DEFAULT_LIMITS) -> tuple[Field, ...]:
     """Split a header block, without its empty line, into fields in their order."""
+    return (_split if len(block) <= _REMEMBERED_OCTETS else _split.__wrapped__)(block, limits)
+
+
+@lru_cache(maxsize=32)
+def _split(block: bytes, limits: MimeLimits) -> tuple[Field, ...]:
+    """Split a block; a letter on its way is asked for the same one several times."""
     block = block.removesuffix(CRLF)
     if not block:
         return ()
