@@ -32,6 +32,7 @@ WRITER, READER = HOSPITAL.mailbox, HOSPITAL.red_list
 LARGEST_FILE = 3 * 2**20
 BIG = "x" * 70 + "\r\n"
 DISK_OCTETS = 8 * 2**20
+SPARE_OCTETS = 2**20
 
 
 def big_letter(author: str, to: str) -> bytes:
@@ -164,6 +165,42 @@ async def test_a_disk_without_a_single_free_octet(cramped_home: Home, tmp_path: 
         filler.unlink()
         accepted_id(await writer.submit(raw, READER))
         assert len(await writer.listed("inbox", mailbox=READER)) == 2
+
+
+@pytest.mark.slow
+async def test_a_letter_for_which_the_spool_has_no_room(cramped_home: Home, tmp_path: Path) -> None:
+    """452 once the disk is full in the midst of it; its room is free again, and small mail goes on.
+
+    What is larger than the memory's share waits on the disk while it arrives, so it meets a full
+    disk before it was judged, and long before it would be stored.
+    """
+    filler = cramped_home.path / "filler"
+    large = note(WRITER, READER, text=BIG * (SPARE_OCTETS * 2 // len(BIG)))
+    async with (
+        apart(cramped_home, AddressBook(), tmp_path / "ledger") as operator,
+        Software(cramped_home, operator.ports) as writer,
+    ):
+        accepted_id(await writer.submit(note(WRITER, READER), READER))
+        before = await count(cramped_home)
+        fill(filler)
+        os.truncate(filler, filler.stat().st_size - SPARE_OCTETS)
+        reply = await writer.submit(large, READER)
+
+        assert (reply.code, reply.status, "store-full" in reply.text) == (452, "4.3.1", True)
+        assert list((cramped_home.path / "spool").iterdir()) == []
+        assert free_octets(cramped_home.path) > SPARE_OCTETS // 2
+        assert await count(cramped_home) == before
+        accepted_id(await writer.submit(note(WRITER, READER), READER))
+
+        filler.unlink()
+        accepted_id(await writer.submit(large, READER))
+        assert len(await writer.listed("inbox", mailbox=READER)) == 3
+
+
+def free_octets(folder: Path) -> int:
+    """Say how much room a disk has."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
 
 
 def fill(file: Path) -> None:
