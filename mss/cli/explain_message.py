@@ -4,6 +4,7 @@ With keys and anchors on the line no home is needed; what is not given comes fro
 there is one. Nothing is fetched and nothing is stored.
 """
 
+import hashlib
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -158,18 +159,30 @@ def _explain(examiner: Examiner, path: str, *, is_raw: bool, content: Path | Non
     if not is_bare:
         return examiner.explain(read_mail(octets))
     beside = None if content is None else _read(content, MAX_FILE_OCTETS)
+    found = _explain_bare(examiner, octets, beside)
+    return found if is_raw else _with(found, "bare-cms")
+
+
+def _explain_bare(examiner: Examiner, octets: bytes, beside: bytes | None) -> Explanation:
+    """Explain a CMS object and the content given beside it, which may be saved or inside too."""
     found = examiner.explain(read_cms(octets, content=beside))
-    if beside is not None and _is_changed(found) and canonical(beside) != beside:
-        again = examiner.explain(read_cms(octets, content=canonical(beside)))
-        if not _is_changed(again):
-            found = replace(again, findings=(*again.findings, finding("content-line-ends")))
-    if is_raw:
+    if beside is None:
         return found
-    return replace(found, findings=(*found.findings, finding("bare-cms")))
+    reasons = {each.reason for each in found.findings}
+    if "content-changed" in reasons and canonical(beside) != beside:
+        again = examiner.explain(read_cms(octets, content=canonical(beside)))
+        if all(each.reason != "content-changed" for each in again.findings):
+            return _with(again, "content-line-ends")
+    if "content-twice" in reasons:
+        again = examiner.explain(read_cms(octets))
+        same = {hashlib.sha256(one).hexdigest() for one in (beside, canonical(beside))}
+        if again.content_sha256 in same:
+            return _with(again, "content-inside-too")
+    return found
 
 
-def _is_changed(found: Explanation) -> bool:
-    return any(each.reason == "content-changed" for each in found.findings)
+def _with(found: Explanation, code: str) -> Explanation:
+    return replace(found, findings=(*found.findings, finding(code)))
 
 
 # --- What to judge with ----------------------------------------------------------------------

@@ -58,6 +58,11 @@ FINDINGS: Final[dict[str, tuple[str, str, str]]] = {
     "bare-cms": (_INFO, "The file is a bare cryptographic message, and no mail.", ""),
     "pem": (_INFO, "The message was in PEM.", ""),
     "base64": (_INFO, "The message was in base64.", ""),
+    "content-inside-too": (
+        _INFO,
+        "The content file is what the signature holds inside as well; the inner one was judged.",
+        "",
+    ),
     "content-line-ends": (
         _INFO,
         "The signature holds over the content file with CRLF line ends, not as it was saved.",

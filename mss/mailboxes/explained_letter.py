@@ -56,7 +56,9 @@ def findings_about_letter(
     """
     verdict = found.judgement
     if not found.layers:
-        return Told(verdict=verdict, findings=_about_plain(octets) if is_mail else ())
+        about = _about_plain(octets) if is_mail else ()
+        is_unreadable = any(each.code == "message-syntax" for each in about)
+        return Told(verdict=Judgement.INVALID if is_unreadable else verdict, findings=about)
     findings: list[ExplainedFinding] = []
     if is_mail:
         try:

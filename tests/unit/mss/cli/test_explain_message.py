@@ -142,6 +142,24 @@ def test_content_that_was_saved_with_lf_is_judged_as_it_was_signed(
     assert "content-line-ends" in {each["code"] for each in found["findings"]}
 
 
+@needs_data
+@pytest.mark.parametrize(("change", "verdict"), [(b"", "valid"), (b"x", "invalid")])
+def test_content_that_is_inside_as_well_must_be_the_same(
+    shell: Shell, tmp_path: Path, change: bytes, verdict: str
+) -> None:
+    """Given twice and alike, nothing is ambiguous; two contents are a way to cheat."""
+    (tmp_path / "content").write_bytes((PEERS / "message.mime").read_bytes() + change)
+    keys = PEERS / "keys"
+
+    result = shell(
+        "--json", "explain", "message", "--raw", str(PEERS / "bc-SHA256withECDSA_p256_att.p7s"),
+        "--content", str(tmp_path / "content"), "--at", "2026-11-24T00:00:00Z",
+        "--anchor", str(keys / "root.crt"), "--cert", str(keys / "int.crt"),
+    )  # fmt: skip
+
+    assert result.json["verdict"] == verdict
+
+
 def test_a_bare_object_is_recognised_without_being_told(
     shell: Shell, tmp_path: Path, trust: list[str]
 ) -> None:

@@ -266,8 +266,11 @@ def test_a_changed_subject_is_named_with_its_field() -> None:
 
 @pytest.mark.parametrize("octets", [b"", b"\x00" * 100_000, b"\r\n" * 50_000, b"From \n", LIE[:5]])
 def test_rubbish_has_an_explanation(octets: bytes) -> None:
-    """A mail that says nothing is not signed."""
-    assert explained(octets).verdict is Judgement.NOT_SIGNED
+    """No door would take it, and no script shall take it for a letter."""
+    found = explained(octets)
+
+    assert found.verdict is Judgement.INVALID
+    assert [each.code for each in found.findings if each.severity == "error"] == ["message-syntax"]
 
 
 @pytest.mark.parametrize("octets", [b"", b"\x30\x80" * 50_000, ARMOURED])
