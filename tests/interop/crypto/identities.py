@@ -100,6 +100,11 @@ class Identities:
     def __getitem__(self, name: str) -> Identity:
         return self.everybody[name]
 
+    @property
+    def readers(self) -> list[Identity]:
+        """Those to whom letters are encrypted."""
+        return [self.everybody[name] for name in READERS]
+
     def another(self, kind: str) -> Identity:
         """Certify somebody else who reads."""
         name = f"other-{secrets.token_hex(4)}"

@@ -5,12 +5,13 @@ Shapes
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crypto import smime, smime_stream
 from crypto.entity import read_entity, split_signed
 from crypto.recipient_info import EnvelopeProfile, RecipientPlan
+from crypto.recipient_list import build_recipient_list
 from crypto.smime_stream import SignedForm
 from tests.interop.crypto.identities import AT, Identities, Identity
 
@@ -96,21 +97,40 @@ class Signature:
     signer: str
     form: SignedForm
     verified_by: frozenset[str]
+    names_readers: bool = False
 
     def write(self, identities: Identities, entity: bytes) -> tuple[bytes, bytes | None]:
         """Sign *entity*; return the SignedData, and the content if it is detached."""
-        signed = signed_entity(identities[self.signer], entity, form=self.form)
+        listed = [(each.address, each.issued.certificate) for each in identities.readers]
+        signed = signed_entity(
+            identities[self.signer],
+            entity,
+            form=self.form,
+            attributes=[build_recipient_list(listed)] if self.names_readers else [],
+        )
         if self.form is SignedForm.OPAQUE:
             return cms_of(signed), None
         parts = split_signed(read_entity(signed))
         return parts.signature.decoded_body(), parts.content
 
 
-def signed_entity(signer: Identity, entity: bytes, *, form: SignedForm = SignedForm.CLEAR) -> bytes:
+def signed_entity(
+    signer: Identity,
+    entity: bytes,
+    *,
+    form: SignedForm = SignedForm.CLEAR,
+    attributes: Sequence[bytes] = (),
+) -> bytes:
     """Sign *entity* as it is sent."""
     sink = io.BytesIO()
     smime_stream.sign(
-        io.BytesIO(entity), sink, keys=signer.keys, at=AT, chain=signer.issued.chain, form=form
+        io.BytesIO(entity),
+        sink,
+        keys=signer.keys,
+        at=AT,
+        chain=signer.issued.chain,
+        attributes=attributes,
+        form=form,
     )
     return sink.getvalue()
 
@@ -125,4 +145,7 @@ SIGNATURES: Mapping[str, Signature] = {
         ("Ed25519", "alice-ed25519", _ED25519),
     )
     for form in SignedForm
+} | {
+    f"{name}, its readers named": Signature(signer, SignedForm.CLEAR, VERIFYING, names_readers=True)
+    for name, signer in (("RSA-PSS SHA-256", "alice-rsa"), ("ECDSA P-256 SHA-256", "alice-p256"))
 }

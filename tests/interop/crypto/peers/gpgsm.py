@@ -5,12 +5,13 @@ It has keys of RSA only: version 2.2 does not survive a PKCS #12 with another ke
 
 import hashlib
 import shutil
+import subprocess
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from tests.interop.crypto.identities import PASSWORD, Identities, Identity
-from tests.interop.crypto.peers.ports import PeerRefusedError, Word, run
+from tests.interop.crypto.peers.ports import LIMIT_SECONDS, PeerRefusedError, Word, run
 from tests.support.debian import PeerMissingError
 
 
@@ -23,6 +24,7 @@ class Gpgsm:
         program, agent = shutil.which("gpgsm"), shutil.which("gpg-agent")
         if program is None or agent is None:
             raise PeerMissingError("gpgsm is not installed")
+        self._agent = agent
         self._program = program
         self._identities = identities
         self._folder = folder
@@ -76,12 +78,21 @@ class Gpgsm:
             raise PeerRefusedError("gpgsm takes no key of this kind")
         # A socket's path is short, so the home is not in the folder of the tests.
         home = self._homes[name] = Path(tempfile.mkdtemp(prefix="gpgsm-"))
-        (home / "gpg-agent.conf").write_text("allow-loopback-pinentry\n", encoding="ascii")
         root = hashlib.sha1(  # the name that the agent has for a certificate
             self._identities.authority.anchors[0].der
         ).hexdigest()
         (home / "trustlist.txt").write_text(f"{root.upper()} S\n", encoding="ascii")
         everybody = [each.certificate for each in self._identities.everybody.values()]
+        # Left to itself, gpgsm gives its agent five seconds to start: too few on a busy machine.
+        # It keeps what it is given to write to, so it is given nothing that anybody waits for.
+        subprocess.run(
+            [self._agent, "--homedir", home, "--allow-loopback-pinentry", "--daemon"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+            timeout=LIMIT_SECONDS,
+        )
         authorities = [self._identities.root, self._identities.intermediate]
         for each in (*authorities, *everybody):
             with suppress(PeerRefusedError):  # it knows no certificates of some kinds
