@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from directory.address import MailAddress
@@ -55,7 +57,7 @@ async def test_a_mailbox_is_opened_as_it_was_spelt(desk: Mailboxes) -> None:
     ],
 )
 async def test_what_cannot_be_a_mailbox_is_refused(
-    desk: Mailboxes, address: str, facts: dict[str, str], field: str
+    desk: Mailboxes, address: str, facts: dict[str, Any], field: str
 ) -> None:
     """A mistyped number would be published under a colleague's name."""
     with pytest.raises(InvalidRequestError) as refusal:
