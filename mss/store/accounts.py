@@ -40,9 +40,9 @@ def insert_account(connection: Connection, new: Account) -> None:
 
 def ensure_account(connection: Connection, new: Account) -> tuple[Account, bool]:
     """Add the account of an identity unless it has one; return it, and whether it is new."""
-    added = connection.execute(_ENSURE[connection.dialect.name], asdict(new))
+    connection.execute(_ENSURE[connection.dialect.name], asdict(new))
     found = connection.execute(select(account).where(account.c.identity == new.identity)).one()
-    return _account(found), added.rowcount > 0
+    return _account(found), found.id == new.id
 
 
 def is_taken(connection: Connection, new: Account) -> bool:

@@ -29,6 +29,7 @@ async def test_the_list_holds_every_mailbox_of_the_caller(client: httpx.AsyncCli
                 "size_limit_octets": MESSAGE_LIMIT,
                 "opened_at": "2026-03-02T09:30:00Z",
                 "is_open": True,
+                "key_held_by": "server",
             }
         ]
     }
@@ -75,6 +76,7 @@ async def test_a_message_of_the_list_says_what_a_reader_needs(client: httpx.Asyn
         "flags": ["flagged", "seen"],
         "verdict": "valid",
         "encrypted": True,
+        "encrypted_for_client": False,
         "has_documents": True,
         "attachments": 2,
         "report": None,
