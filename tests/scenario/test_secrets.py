@@ -47,7 +47,7 @@ def canaries(homes: tuple[Home, Home]) -> list[bytes]:
     """Texts that must not be found, and no other text contains by chance."""
     letter = the_letter()
     secrets = [SUBJECT, TEXT, QUERY, WRONG_TOKEN, WRONG_PASSWORD, UNKNOWN, PASSWORD]
-    secrets += ["PATIENT-FICTIF", "254057511404292", "Lettre de liaison", "ESSAI00001"]
+    secrets += ["PATIENT-FICTIF", "254057511404292", "Lettre de liaison"]
     secrets += [token for home in homes for token in home.tokens.values()]
     encoded = [one.encode() for one in secrets]
     return [*encoded, letter.cda[200:260], letter.pdf[100:160], letter.archive[40:100]]
