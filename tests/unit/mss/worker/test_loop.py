@@ -1,7 +1,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -71,7 +71,9 @@ class InThrees(asyncio.Event):
     async def wait(self) -> Literal[True]:
         self._waits += 1
         if self._waits > 1:
-            await self._barrier.wait()
+            with suppress(TimeoutError):  # the last ones may be fewer than three
+                async with asyncio.timeout(0.5):
+                    await self._barrier.wait()
         return True
 
 
