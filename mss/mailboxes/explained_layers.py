@@ -197,7 +197,7 @@ def _common_name(name: der.Element) -> str | None:
     found: str | None = None
     for rdn in name.children():
         for pair in rdn.children():
-            kind, value, *_ = pair.children()
-            if der.read_oid(kind) == _COMMON_NAME:
-                found = value.content.decode("utf-8", "replace")
+            parts = pair.children()
+            if len(parts) == 2 and der.read_oid(parts[0]) == _COMMON_NAME:
+                found = parts[1].content.decode("utf-8", "replace")
     return None if found is None else "".join(c if c.isprintable() else "?" for c in found)
