@@ -16,6 +16,7 @@ from functools import cached_property
 from hashlib import new as new_digest
 from hashlib import sha256
 from typing import Final
+from warnings import catch_warnings, simplefilter
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -182,6 +183,13 @@ def parse_revocation_list(octets: bytes) -> RevocationList:
         raise RevocationSyntaxError("malformed") from error
 
 
+def _issuer_text(head: x509.CertificateRevocationList) -> str:
+    """Write out the issuer; an attribute of an odd length is no reason to warn anybody."""
+    with catch_warnings():
+        simplefilter("ignore", UserWarning)
+        return head.issuer.rfc4514_string()
+
+
 def read_head(octets: Octets, *, fingerprint: str) -> RevocationList:
     """Read what a list says of itself; its structure was checked before."""
     layout, head_der = _take_apart(octets)
@@ -194,7 +202,7 @@ def read_head(octets: Octets, *, fingerprint: str) -> RevocationList:
     return RevocationList(
         octets=octets,
         fingerprint=fingerprint,
-        issuer_text=head.issuer.rfc4514_string(),
+        issuer_text=_issuer_text(head),
         this_update_at=head.last_update_utc,
         next_update_at=head.next_update_utc,
         number=number.crl_number if number else None,

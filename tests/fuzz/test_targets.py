@@ -55,3 +55,12 @@ def test_a_revocation_list_of_an_unknown_version_is_refused_as_declared() -> Non
 
     with pytest.raises(RevocationSyntaxError):
         TARGETS["crl"].run(changed)
+
+
+def test_a_country_of_four_letters_warns_nobody() -> None:
+    """Found by fuzzing: the library would warn whoever runs the server."""
+    sample = TARGETS["crl"].samples()[0]
+    changed = sample.replace(b"U\x04\x0a\x0c", b"U\x04\x06\x0c", 1)  # the organisation's name
+
+    assert changed != sample
+    TARGETS["crl"].check(changed)
