@@ -166,12 +166,21 @@ def _escape(value: str) -> str:
     escaped = re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\{ord(found[0]):02X}", escaped)
     if value.startswith("#"):
         escaped = "\\" + escaped
-    # A space at an end is written as its octet: "\ " does not survive whoever trims the text.
-    if value.startswith(" "):
-        escaped = "\\20" + escaped[1:]
-    if value.endswith(" "):
-        escaped = escaped[:-1] + "\\20"
+    # A space of any kind at an end is written as its octets: "\ " does not survive trimming.
+    if _is_bare_space(value[:1]):
+        escaped = _as_octets(value[0]) + escaped[1:]
+    if len(value) > 1 and _is_bare_space(value[-1]):
+        escaped = escaped[:-1] + _as_octets(value[-1])
     return escaped
+
+
+def _is_bare_space(character: str) -> bool:
+    """Tell whether this is a space that was not escaped as a control character."""
+    return character.isspace() and (character == " " or character > "\x7f")
+
+
+def _as_octets(character: str) -> str:
+    return "".join(f"\\{octet:02X}" for octet in character.encode("utf-8"))
 
 
 class _Scanner:

@@ -123,10 +123,13 @@ class KeyFiles:
         return CombinedKeyHolder([self.load_pair(stem) for stem in stems])
 
     def reading_stems(self) -> list[str]:
-        """List the pairs that open mail, the one that began last first."""
-        stems = [f"{READING}/{one.stem}" for one in (self.home / READING).glob("*.crt")]
-        begins = {stem: self.certificates(stem)[0].not_before_at for stem in stems}
-        return sorted(stems, key=lambda stem: (begins[stem], stem), reverse=True)
+        """List the pairs that open mail, the last begun first; of equals the newer file."""
+        files = {f"{READING}/{one.stem}": one for one in (self.home / READING).glob("*.crt")}
+        begins = {
+            stem: (self.certificates(stem)[0].not_before_at, one.stat().st_mtime_ns, stem)
+            for stem, one in files.items()
+        }
+        return sorted(files, key=begins.__getitem__, reverse=True)
 
     def certificates(self, stem: str) -> tuple[Certificate, ...]:
         """Read a certificate and those above it."""
