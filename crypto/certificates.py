@@ -50,7 +50,7 @@ ANY_EXTENDED_KEY_USAGE: Final = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotte
 SIGN_DOCUMENTS: Final = "1.3.6.1.5.5.7.3.36"
 
 # What the parser beneath may raise; anything else would be a defect of ours.
-_READ_ERRORS: Final = (
+READ_ERRORS: Final = (
     ValueError,
     TypeError,
     OverflowError,
@@ -201,7 +201,7 @@ def parse_certificates(octets: bytes) -> tuple[Certificate, ...]:
         else:
             return (parse_certificate(octets),)
         return tuple(_parse_der(each.public_bytes(Encoding.DER)) for each in bundle)
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise CertificateSyntaxError("bundle") from error
 
 
@@ -231,7 +231,7 @@ def _parse_der(octets: bytes) -> Certificate:
         return _read(octets)
     except CertificateSyntaxError:
         raise
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise CertificateSyntaxError("malformed") from error
 
 

@@ -19,7 +19,7 @@ from typing import Final
 from warnings import catch_warnings, simplefilter
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
@@ -28,22 +28,18 @@ from cryptography.x509.oid import ExtensionOID
 
 from crypto import der
 from crypto.algorithms import MAX_RSA_BITS, MIN_RSA_BITS
-from crypto.certificates import Certificate, ComparableName, comparable_name, find_extension
+from crypto.certificates import (
+    READ_ERRORS,
+    Certificate,
+    ComparableName,
+    comparable_name,
+    find_extension,
+)
 from crypto.crl_entries import Entries, Octets, index_entries
 from crypto.errors import RevocationSyntaxError
 
 MAX_LIST_OCTETS: Final = 256 * 1024 * 1024
 
-_READ_ERRORS: Final = (
-    ValueError,
-    TypeError,
-    OverflowError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-    der.DerSyntaxError,
-)
 _UNDERSTOOD: Final = frozenset(
     {
         ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
@@ -159,7 +155,7 @@ class RevocationList:
         signed = memoryview(self.octets)[self.layout.signed_start : self.layout.signed_end]
         try:
             return _has_signed(issuer, self.head, signed)
-        except (InvalidSignature, *_READ_ERRORS):
+        except (InvalidSignature, *READ_ERRORS):
             return False
 
 
@@ -179,7 +175,7 @@ def parse_revocation_list(octets: bytes) -> RevocationList:
         else:
             x509.load_der_x509_crl(octets)  # every entry is looked at once, strictly
         return read_head(octets, fingerprint=sha256(octets).hexdigest())
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise RevocationSyntaxError("malformed") from error
 
 

@@ -24,7 +24,7 @@ from typing import Final
 
 from asn1crypto import ocsp as asn1_ocsp
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -33,6 +33,7 @@ from cryptography.x509 import ocsp
 from crypto import der
 from crypto.algorithms import MAX_RSA_BITS, MIN_RSA_BITS
 from crypto.certificates import (
+    READ_ERRORS,
     Certificate,
     ComparableName,
     comparable_name,
@@ -60,18 +61,7 @@ _STRONG: Final[dict[str, hashes.HashAlgorithm]] = {
     "sha512": hashes.SHA512(),
 }
 _DIGESTS: Final = frozenset({"sha1", "sha256", "sha384", "sha512"})
-_READ_ERRORS: Final = (
-    ValueError,
-    TypeError,
-    KeyError,
-    OverflowError,
-    AttributeError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-    der.DerSyntaxError,
-    CertificateSyntaxError,
-)
+_READ_ERRORS: Final = (*READ_ERRORS, KeyError, AttributeError, CertificateSyntaxError)
 
 
 class ResponseStatus(StrEnum):

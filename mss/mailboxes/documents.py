@@ -20,14 +20,13 @@ from mss.clinical.finding import Finding
 from mss.clinical.mapping import describe, sha1
 from mss.clinical.metadata import SubmissionSet
 from mss.clinical.people import Actor
-from mss.clinical.xdm import FILE_NAME, Archive, ArchiveDocument, ArchiveError, read_archive
+from mss.clinical.xdm import Archive, ArchiveDocument, ArchiveError, read_archive
 from mss.errors import NotFoundError
 from mss.mime.limits import MimeLimits
 from mss.mime.parse import ParsedMessage, Part, parse_message, part_octets
+from mss.pipeline.covers import MAX_ARCHIVES, is_named_archive
 
-ZIP_TYPES = frozenset({"application/zip", "application/x-zip-compressed", "application/x-zip"})
 ZIP_MARK = b"PK\x03\x04"
-MAX_ARCHIVES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,10 +190,7 @@ def _carried(message: ParsedMessage, findings: list[Finding]) -> Iterator[_Carri
 
 
 def _may_be_archive(message: ParsedMessage, part: Part) -> bool:
-    if part.is_multipart:
-        return False
-    name = (part.filename or "").lower()
-    if name == FILE_NAME.lower() or part.content_type in ZIP_TYPES:
+    if is_named_archive(part):
         return True
     if part.content_type != "application/octet-stream":
         return False

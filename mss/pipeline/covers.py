@@ -60,11 +60,11 @@ def check_fields(
 
 def carries_archive(message: ParsedMessage) -> bool:
     """Tell whether a part of a message may be an archive of documents."""
-    return any(_is_archive(part) for part in message.parts())
+    return any(is_named_archive(part) for part in message.parts())
 
 
 def _documents(message: ParsedMessage) -> Iterator[CdaHeader]:
-    archives = [part for part in message.parts() if _is_archive(part)]
+    archives = [part for part in message.parts() if is_named_archive(part)]
     for part in archives[:MAX_ARCHIVES]:
         try:
             archive = read_archive(part_octets(message.raw, part))
@@ -77,7 +77,8 @@ def _documents(message: ParsedMessage) -> Iterator[CdaHeader]:
                 continue
 
 
-def _is_archive(part: Part) -> bool:
+def is_named_archive(part: Part) -> bool:
+    """Tell whether a part says, by its name or its type, that it is an archive of documents."""
     if part.is_multipart:
         return False
     return (part.filename or "").lower() == FILE_NAME.lower() or part.content_type in ZIP_TYPES

@@ -5,7 +5,6 @@ Errors
 """
 
 import asyncio
-import ipaddress
 import ssl
 from collections import Counter
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from mss.errors import MSSError, RecipientUnknownError, TooManyUnknownError
 from mss.model.message import Origin
 from mss.model.principal import AccountPrincipal, PeerPrincipal, Principal
 from mss.pipeline.submission import Accepted, RefusedRoute, Route, Submission
+from mss.policy.networks import network_of
 from mss.settings import LimitSettings
 from mss.smtp import replies
 from mss.smtp.auth import Credentials
@@ -207,14 +207,3 @@ class Door:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def network_of(host: str) -> str:
-    """Name what one host can hide in: its IPv4 address, or its IPv6 network of 64 bits."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if address.version == 4:
-        return host
-    return str(ipaddress.ip_network((address, 64), strict=False))

@@ -25,6 +25,7 @@ from mss.cli.compose import open_operator
 from mss.pipeline.deliver import CLAIM
 from mss.store import audit, messages, tables
 from mss.store.engine import Connection, Database, open_database
+from tests.crash.verdict import count_open
 from tests.support.crashing import AheadClock, Fate, MortalOperator
 from tests.support.database import PostgresqlFactory
 from tests.support.operators import (
@@ -194,14 +195,6 @@ async def play(
 async def _end(operator: MortalOperator) -> None:
     """Ask it to stop; it must do so in order."""
     assert await asyncio.to_thread(operator.stop) == 0
-
-
-def count_open(connection: Connection) -> int:
-    """Count what is still to be done."""
-    queued = select(func.count()).select_from(tables.delivery)
-    queued = queued.where(tables.delivery.c.state.in_(["queued", "held"]))
-    owed = select(func.count()).select_from(tables.notice)
-    return int(connection.execute(queued).scalar_one() + connection.execute(owed).scalar_one())
 
 
 def messages_by_kind(connection: Connection) -> dict[str, int]:

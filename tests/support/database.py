@@ -8,7 +8,6 @@ durability; it ends with the session. It refuses to run as root, so root runs it
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -24,6 +23,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from mss.store import migrate
+from tests.support.daemons import free_port
 
 START_SECONDS = 30
 ATTEMPTS = 3  # another process may take the port between our look and the server's start
@@ -58,7 +58,7 @@ class PostgresqlServer:
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
         for _ in range(ATTEMPTS):
-            port = make_url(self.url).port if self.url else _free_port()
+            port = make_url(self.url).port if self.url else free_port()
             url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
             self.process = self._run(f"port={port}")
             if _answers(self.process, url):
@@ -221,9 +221,3 @@ def _answers(process: "subprocess.Popen[bytes]", url: str) -> bool:
             return True
         time.sleep(0.05)
     return False
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
