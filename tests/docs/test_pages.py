@@ -87,7 +87,7 @@ def test_each_dependency_has_its_reason() -> None:
     wanted = names_of(PROJECT["project"]["dependencies"])
     for group in PROJECT["dependency-groups"].values():
         wanted |= names_of(group)
-    rows = re.findall(r"^\| ([a-z0-9-]+) \|", text_of("docs/dependencies.md"), re.MULTILINE)
+    rows = re.findall(r"^\| ([a-z0-9.-]+) \|", text_of("docs/dependencies.md"), re.MULTILINE)
 
     assert sorted(rows) == sorted(wanted)
 
