@@ -498,6 +498,34 @@ class ContentSettings(Section):
     )
 
 
+class DocumentSettings(Section):
+    """Health documents: the schemas and rules that the deep check uses, and what it may cost.
+
+    The files are those of the ANS and are not shipped; each operator downloads them. The folders
+    are read, never written.
+    """
+
+    schemas: str = Field(
+        default="",
+        description="XSD that CDA documents must be valid against: the file `CDA_extended.xsd`, or "
+        "the folder that holds it; empty: documents are not checked against a schema.",
+    )
+    schematrons: str = Field(
+        default="",
+        description="Folder of the national schematrons (`.sch` with their skeleton beside them, "
+        "or compiled `.xsl`); empty: documents are not checked against them.",
+    )
+    deep_check_seconds: float = Field(
+        default=60, gt=0, le=3600, description="Longest time that one deep check may take."
+    )
+    deep_check_memory_octets: int = Field(
+        default=3 * 1024**3,
+        ge=256 * 1024**2,
+        description="Address space that the process of the deep check may use; the whole national "
+        "set needs about one gibibyte of memory.",
+    )
+
+
 class PatientSettings(Section):
     """Exchanges with patients (Mon espace santé)."""
 
@@ -581,6 +609,7 @@ class Settings(BaseSettings):
     oidc: OidcSettings = Field(default_factory=OidcSettings)
     antivirus: AntivirusSettings = Field(default_factory=AntivirusSettings)
     content: ContentSettings = Field(default_factory=ContentSettings)
+    documents: DocumentSettings = Field(default_factory=DocumentSettings)
     patients: PatientSettings = Field(default_factory=PatientSettings)
     administration: AdministrationSettings = Field(default_factory=AdministrationSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
