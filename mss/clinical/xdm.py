@@ -31,6 +31,7 @@ from mss.clinical.finding import Finding
 from mss.clinical.mapping import describe, describe_set, entry_uuid, sha1
 from mss.clinical.metadata import (
     Action,
+    Author,
     DocumentEntry,
     Metadata,
     MetadataSyntaxError,
@@ -202,6 +203,7 @@ def build_archive(
     at: datetime,
     content_type: Code | None = None,
     application: Application | None = None,
+    sender: Author | None = None,
 ) -> bytes:
     """Write an archive of documents about one patient.
 
@@ -211,6 +213,7 @@ def build_archive(
         at: Instant of submission, which is also the date of every file.
         content_type: The activity that led to the submission, if the first document does not say.
         application: The software to name in README.TXT.
+        sender: Who sends them, if not the author of the first document.
 
     Raises:
         CdaSyntaxError: A document is not CDA.
@@ -233,6 +236,8 @@ def build_archive(
     if len({entry.unique_id for entry in entries}) < len(entries):
         raise ArchiveContentError("document-twice")
     submission = describe_set(read[0].header, set_uuid=set_uuid, at=at, content_type=content_type)
+    if sender is not None:
+        submission = replace(submission, authors=(sender,))
     files = {
         "INDEX.HTM": _index(read[0]),
         "README.TXT": _readme(read[0], entries, application or Application()),
