@@ -16,6 +16,15 @@ from directory.distinguished_name import DistinguishedName
 from directory.identifiers import FINESS, RPPS, SIREN, SIRET, NationalPersonId, NationalStructureId
 
 
+class FinessKind(StrEnum):
+    """What a structure of FINESS is."""
+
+    EJ = "EJ"
+    """Entité juridique: the legal entity."""
+    EG = "EG"
+    """Entité géographique: one of its sites."""
+
+
 class MailboxKind(StrEnum):
     """Type de BAL (TRE_R257). A code that is not here is kept raw, as a `str`."""
 
@@ -81,6 +90,14 @@ class PostalAddress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """A point on the ground, in degrees of WGS 84."""
+
+    latitude: float
+    longitude: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Organization:
     """A structure: a site, a legal entity or a practice.
 
@@ -88,6 +105,12 @@ class Organization:
         key: What identifies it in this directory: the national identifier (`1` + FINESS,
             `3` + SIRET) when it has one, else the technical identifier of the RPPS.
         finess_legal: FINESS of the legal entity that the site belongs to.
+        old_id: Ancien identifiant de la structure (`1` + FINESS, `3` + SIRET, `4` + RPPS rank).
+        kind: What it is in FINESS; `None` for a practice.
+        parent_key: Key of its legal entity; empty if unknown.
+        is_active: False once FINESS has closed it.
+        in_finess: True if FINESS describes it, and not only a file that mentions it.
+        category: Of FINESS (355 Centre hospitalier, 620 Pharmacie d'officine…).
     """
 
     key: str
@@ -98,9 +121,21 @@ class Organization:
     siret: SIRET | None = None
     siren: SIREN | None = None
     technical_id: str = ""
+    old_id: str = ""
+    kind: FinessKind | None = None
+    parent_key: str = ""
+    is_active: bool = True
+    in_finess: bool = False
     sector: Coded | None = None
+    category: Coded | None = None
+    legal_status: Coded | None = None
+    ape: str = ""
     phone: str = ""
+    phone2: str = ""
+    fax: str = ""
+    email: str = ""
     address: PostalAddress = field(default_factory=PostalAddress)
+    position: Position | None = None
 
     @property
     def national_id(self) -> NationalStructureId | None:
@@ -119,6 +154,7 @@ class PracticeRole:
     mode: Coded | None = None
     activity: Coded | None = None
     function: Coded | None = None
+    section: Coded | None = None
     organization: Organization | None = None
 
 

@@ -53,7 +53,7 @@ def live_number() -> ScalarSelect[int]:
 _HAS_MAILBOX = Prepared(
     select(tables.mailbox.c.id)
     .where(
-        tables.mailbox.c.generation == live_number(),
+        tables.in_force(tables.mailbox, live_number()),
         tables.mailbox.c.address_key == bindparam("key"),
     )
     .limit(1)
@@ -93,14 +93,18 @@ def find_mailbox(
     table = tables.mailbox
     query = (
         select(table)
-        .where(table.c.generation == live_number(), table.c.address_key == address.key)
+        .where(tables.in_force(table, live_number()), table.c.address_key == address.key)
         .order_by(table.c.id)
         .limit(1)
     )
     if published_only:
         query = query.where(table.c.liste_rouge.is_(False))
     row = connection.execute(query).first()
-    return None if row is None else load_mailboxes(connection, row.generation, [row])[0]
+    if row is None:
+        return None
+    generation = find_live_number(connection)
+    assert generation is not None  # or there was no row
+    return load_mailboxes(connection, generation, [row])[0]
 
 
 def has_mailbox(connection: Connection, address: MailAddress) -> bool:
@@ -113,7 +117,7 @@ def is_domain_known(connection: Connection, domain: Domain) -> bool:
     table = tables.mailbox
     query = (
         select(table.c.id)
-        .where(table.c.generation == live_number(), table.c.domain == str(domain))
+        .where(tables.in_force(table, live_number()), table.c.domain == str(domain))
         .limit(1)
     )
     return connection.execute(query).first() is not None
@@ -127,7 +131,7 @@ def find_practitioner(connection: Connection, national_id: NationalPersonId) -> 
     table = tables.practitioner
     number = practitioner_number(national_id)
     people = connection.execute(
-        select(table).where(table.c.generation == generation, table.c.id == number)
+        select(table).where(tables.in_force(table, generation), table.c.id == number)
     ).all()
     found = load_practitioners(connection, generation, people, which=Which([number]))
     return found.get(number)
@@ -136,11 +140,13 @@ def find_practitioner(connection: Connection, national_id: NationalPersonId) -> 
 def find_organization(connection: Connection, key: str) -> Organization | None:
     """Find a structure by its key: a national structure identifier, as a rule."""
     table = tables.organization
-    query = select(table).where(table.c.generation == live_number(), table.c.key == key)
+    query = select(table).where(tables.in_force(table, live_number()), table.c.key == key)
     row = connection.execute(query).first()
     if row is None:
         return None
-    return build_organization(row, find_labels(connection, row.generation, [row.sector]))
+    return build_organization(
+        row, find_labels(connection, [row.sector, row.category, row.legal_status])
+    )
 
 
 def list_mailboxes_of(
@@ -156,7 +162,7 @@ def list_mailboxes_of(
         if isinstance(holder, NationalPersonId)
         else table.c.organization_key == holder
     )
-    query = select(table).where(table.c.generation == generation, held).order_by(table.c.id)
+    query = select(table).where(tables.in_force(table, generation), held).order_by(table.c.id)
     mailboxes = load_mailboxes(connection, generation, connection.execute(query).all())
     return prefer(mailboxes) if published_only else mailboxes
 
@@ -166,7 +172,7 @@ def stats(connection: Connection) -> DirectoryStats:
     table = tables.mailbox
     by_kind = connection.execute(
         select(table.c.kind, func.count().label("number"))
-        .where(table.c.generation == live_number(), table.c.liste_rouge.is_(False))
+        .where(tables.in_force(table, live_number()), table.c.liste_rouge.is_(False))
         .group_by(table.c.kind)
         .order_by(table.c.kind)
     ).all()

@@ -15,22 +15,31 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     Table,
+    and_,
     bindparam,
     delete,
     func,
     insert,
+    or_,
     select,
     update,
 )
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeEngine
 
 from directory.extraction import Activity, Source, find_sources
 from directory.index_sql import tables
 from directory.index_sql.finding import find_live_generation, find_live_number
-from directory.index_sql.keys import practitioner_number
+from directory.index_sql.keys import (
+    mailbox_number,
+    organization_number,
+    practitioner_number,
+    role_number,
+)
 from directory.index_sql.rows import AnyRow, Which, load_mailboxes, load_practitioners
 from directory.model import Coded, MailboxEntry, Organization, PracticeRole, Practitioner
 from directory.search import (
@@ -38,6 +47,7 @@ from directory.search import (
     IndexedSubject,
     index_practitioner,
     index_structure_mailbox,
+    order_key,
 )
 from directory.sync import Counts, Generation, ImportReport, Progress, apply_snapshot
 
@@ -81,7 +91,7 @@ class SqlGenerationStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._number = 0
-        self._mailboxes = 0
+        self._changed_at = 0
         self._people_before_mailboxes: int | None = None
         self._labels: dict[tuple[str, str], str] = {}
 
@@ -98,7 +108,13 @@ class SqlGenerationStore:
         last = self._connection.execute(select(func.max(table.c.number))).scalar()
         self._release()
         self._number = (last or 0) + 1
-        empty = {"counts": dataclasses.asdict(Counts()), "sources": [], "duration_ms": 0}
+        empty = {
+            "counts": dataclasses.asdict(Counts()),
+            "sources": [],
+            "findings": [],
+            "duration_ms": 0,
+        }
+        self._changed_at = tables.to_microseconds(at)
         row = {"number": self._number, "state": "building", "loaded_at": at, **empty}
         self._connection.execute(insert(table).values(row))
         self._connection.commit()
@@ -161,6 +177,12 @@ class SqlGenerationStore:
         retire = update(table).where(table.c.state == "live").values(state="retired")
         self._connection.rollback()
         self._connection.execute(retire)
+        for content in tables.VERSIONED:
+            self._connection.execute(
+                update(content)
+                .where(content.c.born < generation.number, content.c.gone == tables.FOREVER)
+                .values(gone=generation.number)
+            )
         self._connection.execute(
             update(table)
             .where(table.c.number == generation.number)
@@ -200,11 +222,14 @@ class SqlGenerationStore:
             number = practitioner_number(person.national_id)
             rows.append(
                 (
-                    self._number,
                     number,
+                    *self._version,
+                    0,
                     str(person.national_id),
                     person.family,
                     person.given,
+                    order_key(person.family),
+                    order_key(person.given),
                     person.civility,
                     person.title,
                     self._code("profession", person.profession),
@@ -214,7 +239,7 @@ class SqlGenerationStore:
             for skill in person.skills:
                 kind = self._code("skill-kind", skill.kind)
                 code = self._code("skill", Coded(code=skill.code, label=skill.label))
-                skills.append((self._number, number, code, kind))
+                skills.append((number, code, self._number, tables.FOREVER, kind))
         self._insert(tables.practitioner, rows)
         self._insert(tables.skill, skills)
 
@@ -223,58 +248,88 @@ class SqlGenerationStore:
         self._insert(tables.organization, [self._place_row(place) for place in once.values()])
 
     def _place_row(self, place: Organization) -> Values:
-        address = place.address
+        address, position = place.address, place.position
         return (
-            self._number,
             place.key,
+            *self._version,
+            organization_number(place.key),
+            0,
+            place.kind or "",
+            place.is_active,
+            place.in_finess,
             place.name,
             place.trade_name,
+            order_key(place.name),
+            order_key(place.trade_name),
             str(place.finess or ""),
             str(place.finess_legal or ""),
             str(place.siret or ""),
             str(place.siren or ""),
             place.technical_id,
+            place.old_id,
+            place.parent_key,
             self._code("sector", place.sector),
+            self._code("structure-category", place.category),
+            self._code("legal-status", place.legal_status),
+            place.ape,
             place.phone,
+            place.phone2,
+            place.fax,
+            place.email,
             address.street,
             address.complement,
             address.postcode,
             address.city,
+            order_key(address.city),
             address.commune,
             address.department,
             address.country,
+            position.latitude if position else None,
+            position.longitude if position else None,
         )
 
+    @property
+    def _version(self) -> tuple[int, int, int]:
+        """Return born, gone and changed_at of what is written now."""
+        return (self._number, tables.FOREVER, self._changed_at)
+
     def _role_row(self, person: Practitioner, role: PracticeRole) -> Values:
+        number = practitioner_number(person.national_id)
         return (
-            self._number,
-            practitioner_number(person.national_id),
+            number,
+            role_number(number, role),
+            *self._version,
             role.organization.key if role.organization is not None else "",
             self._code("profession", role.profession),
             self._code("category", role.category),
             self._code("mode", role.mode),
             self._code("activity", role.activity),
             self._code("function", role.function),
+            self._code("section", role.section),
         )
 
     def _mailbox_row(self, mailbox: MailboxEntry) -> Values:
-        self._mailboxes += 1
         holder, place = mailbox.practitioner, mailbox.organization
+        person = None if holder is None else practitioner_number(holder.national_id)
+        key = None if place is None else place.key
         return (
-            self._number,
-            self._mailboxes,
+            mailbox_number(mailbox.address.key, person, key),
+            *self._version,
+            0,
             mailbox.address.key,
             str(mailbox.address),
             str(mailbox.address.domain),
             str(mailbox.kind),
-            None if holder is None else practitioner_number(holder.national_id),
-            None if place is None else place.key,
+            person,
+            None,
+            key,
             mailbox.service,
             mailbox.description,
             mailbox.responsible,
             mailbox.paperless,
             mailbox.liste_rouge,
             mailbox.rank,
+            False,
         )
 
     def _code(self, name: str, coded: Coded | None) -> str:
@@ -284,7 +339,7 @@ class SqlGenerationStore:
         key = (name, coded.code)
         if key not in self._labels:
             self._labels[key] = coded.label
-            self._insert(tables.code, [(self._number, name, coded.code, coded.label)])
+            self._insert(tables.code, [(name, coded.code, coded.label)])
         return coded.code
 
     # -- index ---------------------------------------------------------------------------------
@@ -296,7 +351,7 @@ class SqlGenerationStore:
         while True:
             people = self._connection.execute(
                 select(table)
-                .where(table.c.generation == self._number, table.c.id > last)
+                .where(table.c.born == self._number, table.c.id > last)
                 .order_by(table.c.id)
                 .limit(INDEX_BATCH)
             ).all()
@@ -336,7 +391,7 @@ class SqlGenerationStore:
             rows = self._connection.execute(
                 select(table)
                 .where(
-                    table.c.generation == self._number,
+                    table.c.born == self._number,
                     table.c.id > last,
                     table.c.practitioner_id.is_(None),
                     table.c.liste_rouge.is_(False),
@@ -383,15 +438,13 @@ class SqlGenerationStore:
     # -- counts --------------------------------------------------------------------------------
 
     def _count(self, table: Table) -> int:
-        query = select(func.count()).select_from(table).where(table.c.generation == self._number)
+        query = select(func.count()).select_from(table).where(table.c.born == self._number)
         return self._connection.execute(query).scalar_one()
 
     def _count_domains(self) -> int:
         table = tables.mailbox
         query = select(func.count(table.c.domain.distinct()))
-        return self._connection.execute(
-            query.where(table.c.generation == self._number)
-        ).scalar_one()
+        return self._connection.execute(query.where(table.c.born == self._number)).scalar_one()
 
     def _count_transferred(self) -> int:
         """Count the mailboxes that now belong to somebody who did not hold them before."""
@@ -400,11 +453,11 @@ class SqlGenerationStore:
             return 0
         old, new = tables.mailbox.alias(), tables.mailbox.alias()
         known = select(old.c.id).where(
-            old.c.generation == live, old.c.address_key == new.c.address_key
+            tables.in_force(old, live), old.c.address_key == new.c.address_key
         )
         same = known.where(old.c.practitioner_id == new.c.practitioner_id)
         query = select(func.count(new.c.address_key.distinct())).where(
-            new.c.generation == self._number,
+            new.c.born == self._number,
             new.c.practitioner_id.is_not(None),
             known.exists(),
             ~same.exists(),
@@ -432,14 +485,20 @@ class SqlGenerationStore:
     def _analyze(self) -> None:
         """Tell PostgreSQL what was loaded; its planner would otherwise guess until the night."""
         if self._connection.dialect.name == "postgresql":
-            for table, _ in tables.CONTENT:
+            for table in tables.metadata.sorted_tables:
                 self._connection.exec_driver_sql(f"ANALYZE {table.name}")
             self._connection.commit()
 
     def _erase(self, number: int) -> None:
-        for table, column in tables.CONTENT:
+        for table, column in tables.INDEXED:
             while self._erase_some(table, column, number):
                 self._connection.commit()
+        for content in tables.VERSIONED:
+            is_over = or_(content.c.gone == number + 1, content.c.born == number)
+            live = find_live_number(self._connection) or 0
+            is_over = and_(is_over, or_(content.c.gone <= live, content.c.born > live))
+            self._release()
+            self._connection.execute(delete(content).where(is_over))
         self._connection.commit()
 
     def _erase_some(self, table: Table, column: ColumnElement[Any], number: int) -> bool:
@@ -465,7 +524,7 @@ def _insert_arrays(connection: Connection, table: Table, rows: Sequence[Values])
     """Send a batch to PostgreSQL as one array for each column: one round trip for all rows."""
     columns = list(table.columns)
     arrays = [
-        func.unnest(bindparam(column.name, type_=postgresql.ARRAY(column.type)))
+        func.unnest(bindparam(column.name, type_=postgresql.ARRAY(_plain(column.type))))
         for column in columns
     ]
     statement = (
@@ -476,3 +535,8 @@ def _insert_arrays(connection: Connection, table: Table, rows: Sequence[Values])
     values = zip(*rows, strict=True)
     parameters = {c.name: list(value) for c, value in zip(columns, values, strict=True)}
     connection.execute(statement, parameters)
+
+
+def _plain(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return the type of the values that rows in bulk carry: instants are counted already."""
+    return BigInteger() if isinstance(type_, tables.Instant) else type_

@@ -13,9 +13,11 @@ from directory.identifiers import FINESS, SIREN, SIRET, NationalPersonId
 from directory.index_sql import tables
 from directory.model import (
     Coded,
+    FinessKind,
     MailboxEntry,
     MailboxKind,
     Organization,
+    Position,
     PostalAddress,
     PracticeRole,
     Practitioner,
@@ -29,15 +31,13 @@ Labels = Mapping[tuple[str, str], str]
 AnyRow = Row[Any]
 
 
-def find_labels(connection: Connection, generation: int, codes: Iterable[str]) -> Labels:
+def find_labels(connection: Connection, codes: Iterable[str]) -> Labels:
     """Fetch the labels of codes, by list and code."""
     wanted = sorted({code for code in codes if code})
     if not wanted:
         return {}
     table = tables.code
-    query = select(table.c.list, table.c.code, table.c.label).where(
-        table.c.generation == generation, table.c.code.in_(wanted)
-    )
+    query = select(table.c.list, table.c.code, table.c.label).where(table.c.code.in_(wanted))
     return {(row.list, row.code): row.label for row in connection.execute(query)}
 
 
@@ -63,11 +63,11 @@ def load_practitioners(
     keys = sorted({row.organization_key for row in roles if row.organization_key})
     places = connection.execute(
         select(tables.organization).where(
-            tables.organization.c.generation == generation, tables.organization.c.key.in_(keys)
+            tables.in_force(tables.organization, generation), tables.organization.c.key.in_(keys)
         )
     ).all()
     if labels is None:
-        labels = find_labels(connection, generation, _codes_in(people, skills, roles, places))
+        labels = find_labels(connection, _codes_in(people, skills, roles, places))
     organizations = {row.key: build_organization(row, labels) for row in places}
     skills_of: dict[int, list[Skill]] = {}
     for row in skills:
@@ -101,7 +101,7 @@ class Which:
     def select(self, table: Any, generation: int) -> Select[Any]:  # noqa: ANN401 - any table of ours
         """Select the rows of these people from a table."""
         return select(table).where(
-            table.c.generation == generation, self.condition(table.c.practitioner_id)
+            tables.in_force(table, generation), self.condition(table.c.practitioner_id)
         )
 
 
@@ -137,8 +137,20 @@ def build_organization(row: AnyRow, labels: Labels) -> Organization:
         siret=SIRET(row.siret) if row.siret else None,
         siren=SIREN(row.siren) if row.siren else None,
         technical_id=row.technical_id,
+        old_id=row.old_id,
+        kind=FinessKind(row.kind) if row.kind else None,
+        parent_key=row.parent_key,
+        is_active=row.is_active,
+        in_finess=row.in_finess,
         sector=coded("sector", row.sector, labels),
+        category=coded("structure-category", row.category, labels),
+        legal_status=coded("legal-status", row.legal_status, labels),
+        ape=row.ape,
         phone=row.phone,
+        phone2=row.phone2,
+        fax=row.fax,
+        email=row.email,
+        position=_position(row),
         address=PostalAddress(
             street=row.street,
             complement=row.complement,
@@ -183,15 +195,15 @@ def load_mailboxes(
     if numbers:
         table = tables.practitioner
         people = connection.execute(
-            select(table).where(table.c.generation == generation, table.c.id.in_(numbers))
+            select(table).where(tables.in_force(table, generation), table.c.id.in_(numbers))
         ).all()
     if keys:
         table = tables.organization
         places = connection.execute(
-            select(table).where(table.c.generation == generation, table.c.key.in_(keys))
+            select(table).where(tables.in_force(table, generation), table.c.key.in_(keys))
         ).all()
     if labels is None:
-        labels = find_labels(connection, generation, _codes_in(people, (), (), places))
+        labels = find_labels(connection, _codes_in(people, (), (), places))
     holders = {row.id: build_practitioner(row, labels) for row in people}
     organizations = {row.key: build_organization(row, labels) for row in places}
     return [
@@ -221,8 +233,15 @@ def _build_role(row: AnyRow, labels: Labels, place: Organization | None) -> Prac
         mode=coded("mode", row.mode, labels),
         activity=coded("activity", row.activity, labels),
         function=coded("function", row.function, labels),
+        section=coded("section", row.section, labels),
         organization=place,
     )
+
+
+def _position(row: AnyRow) -> Position | None:
+    if row.latitude is None or row.longitude is None:
+        return None
+    return Position(latitude=row.latitude, longitude=row.longitude)
 
 
 def _codes_in(
@@ -235,5 +254,8 @@ def _codes_in(
     found = {code for row in people for code in (row.profession, row.category)}
     found |= {code for row in skills for code in (row.kind, row.code)}
     for row in roles:
-        found |= {row.profession, row.category, row.mode, row.activity, row.function}
-    return found | {row.sector for row in places}
+        found |= {row.profession, row.category, row.mode, row.activity}
+        found |= {row.function, row.section}
+    for row in places:
+        found |= {row.sector, row.category, row.legal_status}
+    return found

@@ -107,7 +107,7 @@ class _Search:
         query = (
             select(table.c.id, table.c.address_key, table.c.practitioner_id)
             .where(
-                table.c.generation == self.generation,
+                tables.in_force(table, self.generation),
                 _begins(table.c.address_key, begun),
                 table.c.liste_rouge.is_(False),
             )
@@ -243,7 +243,7 @@ def _fill(connection: Connection, generation: int, ranked: Ranked) -> tuple[Sear
     people: dict[int, Practitioner] = {}
     if people_wanted:
         rows = connection.execute(
-            select(table).where(table.c.generation == generation, table.c.id.in_(people_wanted))
+            select(table).where(tables.in_force(table, generation), table.c.id.in_(people_wanted))
         ).all()
         people = load_practitioners(connection, generation, rows, which=Which(people_wanted))
     mailbox_rows = _mailbox_rows(connection, generation, people_wanted, mailboxes_wanted)
@@ -271,7 +271,7 @@ def _mailbox_rows(
     connection: Connection, generation: int, people: list[int], numbers: list[int]
 ) -> list[AnyRow]:
     table = tables.mailbox
-    shown = select(table).where(table.c.generation == generation, table.c.liste_rouge.is_(False))
+    shown = select(table).where(tables.in_force(table, generation), table.c.liste_rouge.is_(False))
     rows: list[AnyRow] = []
     for column, wanted in ((table.c.practitioner_id, people), (table.c.id, numbers)):
         if wanted:

@@ -396,7 +396,6 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
     )
     op.create_table(
         "directory_code",
-        sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("list", sa.String(), nullable=False),
         sa.Column(
             "code",
@@ -404,8 +403,50 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
             nullable=False,
         ),
         sa.Column("label", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("generation", "list", "code"),
+        sa.PrimaryKeyConstraint("list", "code"),
         sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "directory_declared_mailbox",
+        sa.Column(
+            "address_key",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column(
+            "domain",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("national_id", sa.String(), nullable=False),
+        sa.Column("role_id", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "organization_key",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("service", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("responsible", sa.Text(), nullable=False),
+        sa.Column("paperless", sa.String(), nullable=False),
+        sa.Column("liste_rouge", sa.Boolean(), nullable=False),
+        sa.Column("rank", sa.SmallInteger(), nullable=True),
+        sa.Column("is_closed", sa.Boolean(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("address_key"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "directory_declared_mailbox_changed",
+        "directory_declared_mailbox",
+        ["changed_at"],
+        unique=False,
+    )
+    op.create_index(
+        "directory_declared_mailbox_domain", "directory_declared_mailbox", ["domain"], unique=False
     )
     op.create_table(
         "directory_generation",
@@ -415,12 +456,29 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         sa.Column("duration_ms", sa.Integer(), nullable=False),
         sa.Column("counts", sa.JSON(), nullable=False),
         sa.Column("sources", sa.JSON(), nullable=False),
+        sa.Column("findings", sa.JSON(), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("number"),
     )
     op.create_table(
+        "directory_gone",
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("born", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("gone", sa.Integer(), nullable=False),
+        sa.Column("identifier", sa.String(), nullable=False),
+        sa.Column("gone_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "id", "born"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("directory_gone_at", "directory_gone", ["gone_at", "id"], unique=False)
+    op.create_table(
         "directory_mailbox",
-        sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("born", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("gone", sa.Integer(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.BigInteger(), nullable=False),
         sa.Column(
             "address_key",
             sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
@@ -434,6 +492,7 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         ),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("practitioner_id", sa.BigInteger(), nullable=True),
+        sa.Column("role_id", sa.BigInteger(), nullable=True),
         sa.Column(
             "organization_key",
             sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
@@ -445,126 +504,265 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         sa.Column("paperless", sa.String(), nullable=False),
         sa.Column("liste_rouge", sa.Boolean(), nullable=False),
         sa.Column("rank", sa.SmallInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("generation", "id"),
+        sa.Column("masked", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", "born"),
+        sqlite_with_rowid=False,
     )
     op.create_index(
-        "directory_mailbox_address",
+        "directory_mailbox_address", "directory_mailbox", ["address_key", "id"], unique=False
+    )
+    op.create_index(
+        "directory_mailbox_changed", "directory_mailbox", ["changed_at", "id"], unique=False
+    )
+    op.create_index("directory_mailbox_domain", "directory_mailbox", ["domain"], unique=False)
+    op.create_index(
+        "directory_mailbox_gone",
         "directory_mailbox",
-        ["generation", "address_key", "id"],
+        ["gone"],
         unique=False,
-    )
-    op.create_index(
-        "directory_mailbox_domain", "directory_mailbox", ["generation", "domain"], unique=False
+        sqlite_where=sa.text("gone < 2147483647"),
+        postgresql_where=sa.text("gone < 2147483647"),
     )
     op.create_index(
         "directory_mailbox_organization",
         "directory_mailbox",
-        ["generation", "organization_key", "id"],
+        ["organization_key", "id"],
         unique=False,
     )
     op.create_index(
         "directory_mailbox_practitioner",
         "directory_mailbox",
-        ["generation", "practitioner_id", "id"],
+        ["practitioner_id", "id"],
         unique=False,
     )
     op.create_table(
         "directory_organization",
-        sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column(
             "key", sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"), nullable=False
         ),
+        sa.Column("born", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("gone", sa.Integer(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.Column("in_finess", sa.Boolean(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("trade_name", sa.Text(), nullable=False),
+        sa.Column(
+            "name_key",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "trade_name_key",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("finess", sa.String(), nullable=False),
         sa.Column("finess_legal", sa.String(), nullable=False),
         sa.Column("siret", sa.String(), nullable=False),
         sa.Column("siren", sa.String(), nullable=False),
         sa.Column("technical_id", sa.String(), nullable=False),
+        sa.Column("old_id", sa.String(), nullable=False),
+        sa.Column(
+            "parent_key",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("sector", sa.String(), nullable=False),
+        sa.Column("category", sa.String(), nullable=False),
+        sa.Column("legal_status", sa.String(), nullable=False),
+        sa.Column("ape", sa.String(), nullable=False),
         sa.Column("phone", sa.String(), nullable=False),
+        sa.Column("phone2", sa.String(), nullable=False),
+        sa.Column("fax", sa.String(), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
         sa.Column("street", sa.Text(), nullable=False),
         sa.Column("complement", sa.Text(), nullable=False),
-        sa.Column("postcode", sa.String(), nullable=False),
+        sa.Column(
+            "postcode",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("city", sa.Text(), nullable=False),
+        sa.Column(
+            "city_key",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("commune", sa.String(), nullable=False),
-        sa.Column("department", sa.String(), nullable=False),
+        sa.Column(
+            "department",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("country", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("generation", "key"),
+        sa.Column("latitude", sa.Float(), nullable=True),
+        sa.Column("longitude", sa.Float(), nullable=True),
+        sa.PrimaryKeyConstraint("key", "born"),
         sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "directory_organization_changed",
+        "directory_organization",
+        ["changed_at", "id"],
+        unique=False,
+    )
+    op.create_index(
+        "directory_organization_city", "directory_organization", ["city_key", "key"], unique=False
+    )
+    op.create_index(
+        "directory_organization_finess", "directory_organization", ["finess"], unique=False
+    )
+    op.create_index(
+        "directory_organization_gone",
+        "directory_organization",
+        ["gone"],
+        unique=False,
+        sqlite_where=sa.text("gone < 2147483647"),
+        postgresql_where=sa.text("gone < 2147483647"),
+    )
+    op.create_index("directory_organization_id", "directory_organization", ["id"], unique=False)
+    op.create_index(
+        "directory_organization_name", "directory_organization", ["name_key", "key"], unique=False
+    )
+    op.create_index(
+        "directory_organization_parent",
+        "directory_organization",
+        ["parent_key", "key"],
+        unique=False,
+    )
+    op.create_index(
+        "directory_organization_place",
+        "directory_organization",
+        ["latitude", "longitude"],
+        unique=False,
+    )
+    op.create_index(
+        "directory_organization_postcode",
+        "directory_organization",
+        ["postcode", "key"],
+        unique=False,
+    )
+    op.create_index(
+        "directory_organization_trade_name",
+        "directory_organization",
+        ["trade_name_key", "key"],
+        unique=False,
     )
     op.create_table(
         "directory_practitioner",
-        sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("born", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("gone", sa.Integer(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.BigInteger(), nullable=False),
         sa.Column("national_id", sa.String(), nullable=False),
         sa.Column("family", sa.Text(), nullable=False),
         sa.Column("given", sa.Text(), nullable=False),
+        sa.Column(
+            "family_key",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "given_key",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("civility", sa.String(), nullable=False),
         sa.Column("title", sa.String(), nullable=False),
         sa.Column("profession", sa.String(), nullable=False),
         sa.Column("category", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("generation", "id"),
+        sa.PrimaryKeyConstraint("id", "born"),
         sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "directory_practitioner_changed",
+        "directory_practitioner",
+        ["changed_at", "id"],
+        unique=False,
+    )
+    op.create_index(
+        "directory_practitioner_family",
+        "directory_practitioner",
+        ["family_key", "given_key", "id"],
+        unique=False,
+    )
+    op.create_index(
+        "directory_practitioner_given", "directory_practitioner", ["given_key", "id"], unique=False
+    )
+    op.create_index(
+        "directory_practitioner_gone",
+        "directory_practitioner",
+        ["gone"],
+        unique=False,
+        sqlite_where=sa.text("gone < 2147483647"),
+        postgresql_where=sa.text("gone < 2147483647"),
     )
     op.create_table(
         "directory_role",
-        sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("practitioner_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("born", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("gone", sa.Integer(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.Column(
             "organization_key",
             sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
             nullable=False,
         ),
-        sa.Column(
-            "profession",
-            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column(
-            "category",
-            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column(
-            "mode",
-            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column(
-            "activity",
-            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column(
-            "function",
-            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
-            nullable=False,
-        ),
-        sa.PrimaryKeyConstraint(
-            "generation",
-            "practitioner_id",
-            "organization_key",
-            "profession",
-            "category",
-            "mode",
-            "activity",
-            "function",
-        ),
+        sa.Column("profession", sa.String(), nullable=False),
+        sa.Column("category", sa.String(), nullable=False),
+        sa.Column("mode", sa.String(), nullable=False),
+        sa.Column("activity", sa.String(), nullable=False),
+        sa.Column("function", sa.String(), nullable=False),
+        sa.Column("section", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("practitioner_id", "id", "born"),
         sqlite_with_rowid=False,
+    )
+    op.create_index("directory_role_changed", "directory_role", ["changed_at", "id"], unique=False)
+    op.create_index(
+        "directory_role_gone",
+        "directory_role",
+        ["gone"],
+        unique=False,
+        sqlite_where=sa.text("gone < 2147483647"),
+        postgresql_where=sa.text("gone < 2147483647"),
+    )
+    op.create_index("directory_role_id", "directory_role", ["id"], unique=False)
+    op.create_index(
+        "directory_role_organization",
+        "directory_role",
+        ["organization_key", "practitioner_id"],
+        unique=False,
     )
     op.create_table(
         "directory_skill",
-        sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("practitioner_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column(
             "code",
             sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
             nullable=False,
         ),
+        sa.Column("born", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("gone", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("generation", "practitioner_id", "code"),
+        sa.PrimaryKeyConstraint("practitioner_id", "code", "born"),
         sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "directory_skill_code", "directory_skill", ["code", "practitioner_id"], unique=False
+    )
+    op.create_index(
+        "directory_skill_gone",
+        "directory_skill",
+        ["gone"],
+        unique=False,
+        sqlite_where=sa.text("gone < 2147483647"),
+        postgresql_where=sa.text("gone < 2147483647"),
     )
     op.create_table(
         "directory_subject",
@@ -616,16 +814,68 @@ def downgrade() -> None:  # noqa: PLR0915 -- the same, backwards
     op.drop_table("directory_vocabulary")
     op.drop_table("directory_token")
     op.drop_table("directory_subject")
+    op.drop_index(
+        "directory_skill_gone",
+        table_name="directory_skill",
+        sqlite_where=sa.text("gone < 2147483647"),
+        postgresql_where=sa.text("gone < 2147483647"),
+    )
+    op.drop_index("directory_skill_code", table_name="directory_skill")
     op.drop_table("directory_skill")
+    op.drop_index("directory_role_organization", table_name="directory_role")
+    op.drop_index("directory_role_id", table_name="directory_role")
+    op.drop_index(
+        "directory_role_gone",
+        table_name="directory_role",
+        sqlite_where=sa.text("gone < 2147483647"),
+        postgresql_where=sa.text("gone < 2147483647"),
+    )
+    op.drop_index("directory_role_changed", table_name="directory_role")
     op.drop_table("directory_role")
+    op.drop_index(
+        "directory_practitioner_gone",
+        table_name="directory_practitioner",
+        sqlite_where=sa.text("gone < 2147483647"),
+        postgresql_where=sa.text("gone < 2147483647"),
+    )
+    op.drop_index("directory_practitioner_given", table_name="directory_practitioner")
+    op.drop_index("directory_practitioner_family", table_name="directory_practitioner")
+    op.drop_index("directory_practitioner_changed", table_name="directory_practitioner")
     op.drop_table("directory_practitioner")
+    op.drop_index("directory_organization_trade_name", table_name="directory_organization")
+    op.drop_index("directory_organization_postcode", table_name="directory_organization")
+    op.drop_index("directory_organization_place", table_name="directory_organization")
+    op.drop_index("directory_organization_parent", table_name="directory_organization")
+    op.drop_index("directory_organization_name", table_name="directory_organization")
+    op.drop_index("directory_organization_id", table_name="directory_organization")
+    op.drop_index(
+        "directory_organization_gone",
+        table_name="directory_organization",
+        sqlite_where=sa.text("gone < 2147483647"),
+        postgresql_where=sa.text("gone < 2147483647"),
+    )
+    op.drop_index("directory_organization_finess", table_name="directory_organization")
+    op.drop_index("directory_organization_city", table_name="directory_organization")
+    op.drop_index("directory_organization_changed", table_name="directory_organization")
     op.drop_table("directory_organization")
     op.drop_index("directory_mailbox_practitioner", table_name="directory_mailbox")
     op.drop_index("directory_mailbox_organization", table_name="directory_mailbox")
+    op.drop_index(
+        "directory_mailbox_gone",
+        table_name="directory_mailbox",
+        sqlite_where=sa.text("gone < 2147483647"),
+        postgresql_where=sa.text("gone < 2147483647"),
+    )
     op.drop_index("directory_mailbox_domain", table_name="directory_mailbox")
+    op.drop_index("directory_mailbox_changed", table_name="directory_mailbox")
     op.drop_index("directory_mailbox_address", table_name="directory_mailbox")
     op.drop_table("directory_mailbox")
+    op.drop_index("directory_gone_at", table_name="directory_gone")
+    op.drop_table("directory_gone")
     op.drop_table("directory_generation")
+    op.drop_index("directory_declared_mailbox_domain", table_name="directory_declared_mailbox")
+    op.drop_index("directory_declared_mailbox_changed", table_name="directory_declared_mailbox")
+    op.drop_table("directory_declared_mailbox")
     op.drop_table("directory_code")
     op.drop_table("directory_certificate")
     op.drop_index(op.f("ix_notice_message_id"), table_name="notice")
