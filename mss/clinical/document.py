@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from mss.clinical.narrative import Section
 from mss.clinical.patient import Patient
-from mss.clinical.people import Actor, Code, Identifier, Organization
+from mss.clinical.people import Actor, Address, Code, Identifier, Organization
 from mss.clinical.times import HL7Time
 from mss.errors import MSSError
 
@@ -63,26 +63,83 @@ class BodyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """What was done: the stay, the consultation, the examination that the document reports."""
+    """What was done: the stay, the consultation, the examination that the document reports.
+
+    Attributes:
+        status: How far it is (`completed`), which laboratories say.
+        performer: Who did it; the first of all.
+    """
 
     code: Code | None = None
     translations: tuple[Code, ...] = ()
     ids: tuple[Identifier, ...] = ()
+    templates: tuple[Identifier, ...] = ()
+    status: str = ""
     start: HL7Time | None = None
     stop: HL7Time | None = None
     performer: Actor | None = None
+    other_performers: tuple[Actor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encounter:
-    """When and where the patient was cared for."""
+    """When and where the patient was cared for.
 
+    Attributes:
+        ids: Numbers of the stay (a venue, a dossier).
+        no_time: Why no date is given (a null flavor).
+        discharge: How it ended.
+        responsible: Who answered for it.
+        participants: Who else took part.
+        provider: The structure that the place belongs to.
+    """
+
+    ids: tuple[Identifier, ...] = ()
     code: Code | None = None
     start: HL7Time | None = None
     stop: HL7Time | None = None
+    no_time: str = ""
+    discharge: Code | None = None
+    responsible: Actor | None = None
+    participants: tuple[Actor, ...] = ()
     facility: Code | None = None
     facility_id: Identifier | None = None
     facility_name: str = ""
+    facility_address: Address | None = None
+    provider: Organization | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Informant:
+    """Who gave information, or can be asked: somebody near the patient, or a professional.
+
+    Attributes:
+        class_code: How they are linked: ECON to be called in an emergency, NOK trusted by the
+            patient, CON, CAREGIVER, PAT; empty for a professional.
+        actor: Its `specialty` is the relation of somebody near (`SIS`, a sister).
+    """
+
+    class_code: str = ""
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A request that the document answers, with the numbers of the examinations made for it."""
+
+    ids: tuple[Identifier, ...] = ()
+    code: Code | None = None
+    priority: Code | None = None
+    accession_numbers: tuple[Identifier, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """What the patient agreed to."""
+
+    ids: tuple[Identifier, ...] = ()
+    code: Code | None = None
+    status: str = "completed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +157,9 @@ class RelatedDocument:
 
     type_code: str
     ids: tuple[Identifier, ...]
+    code: Code | None = None
+    set_id: Identifier | None = None
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,18 +171,24 @@ class CdaHeader:
     version: int | None = None
     templates: tuple[Identifier, ...] = ()
     code: Code | None = None
+    code_translations: tuple[Code, ...] = ()
     title: str = ""
     effective_time: HL7Time | None = None
     confidentiality: Code | None = None
     language: str = ""
     patient: Patient | None = None
     authors: tuple[Actor, ...] = ()
+    data_enterer: Actor | None = None
+    informants: tuple[Informant, ...] = ()
     custodian: Organization | None = None
     recipients: tuple[Actor, ...] = ()
     legal_authenticator: Actor | None = None
+    authenticators: tuple[Actor, ...] = ()
     participants: tuple[Participant, ...] = ()
+    orders: tuple[Order, ...] = ()
     acts: tuple[Act, ...] = ()
     related: tuple[RelatedDocument, ...] = ()
+    consents: tuple[Consent, ...] = ()
     encounter: Encounter | None = None
 
     @property

@@ -17,6 +17,7 @@ from lxml import etree
 from lxml.etree import _Element
 
 from mss.clinical.people import Code
+from mss.clinical.safe_xml import parse_xml
 from mss.clinical.times import HL7Time
 
 CDA = "urn:hl7-org:v3"
@@ -63,17 +64,29 @@ class Medication:
     dose_unit: str = "{tbl}"
 
 
-Entry = Observation | Medication
+@dataclass(frozen=True, slots=True)
+class OpaqueEntry:
+    """A statement that somebody else wrote: kept, and written again as it was.
+
+    Attributes:
+        xml: The `entry` element, canonical (exclusive C14N), so that equal entries are equal.
+    """
+
+    xml: bytes
+
+
+Entry = Observation | Medication | OpaqueEntry
 
 
 def write_entry(section: _Element, entry: Entry) -> None:
     """Append one `entry` element to a section."""
-    parent = _add(section, "entry")
     match entry:
         case Observation():
-            _write_observation(parent, entry)
+            _write_observation(_add(section, "entry"), entry)
         case Medication():
-            _write_medication(parent, entry)
+            _write_medication(_add(section, "entry"), entry)
+        case OpaqueEntry(xml):
+            section.append(parse_xml(xml))
 
 
 def _write_observation(parent: _Element, entry: Observation) -> None:

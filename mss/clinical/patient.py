@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from directory.matricule import matricule_key
-from mss.clinical.people import Address, Identifier, Telecom
+from mss.clinical.people import (
+    Address,
+    Code,
+    Identifier,
+    Organization,
+    PersonName,
+    Telecom,
+)
 from mss.clinical.times import HL7Time
 
 _MEN = frozenset("137")
@@ -68,7 +75,14 @@ class INS:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
-    """What the birth record says, and the names used in life."""
+    """What the birth record says, and the names used in life.
+
+    Attributes:
+        birth_place: INSEE code of the place of birth; 99 and three digits abroad.
+        birth_city: Its name, for people.
+        other_names: Names with another mark, each `(part, mark, text)`: `("family", "SP", …)`.
+        no_birth_date: Why it is not known (a null flavor).
+    """
 
     birth_name: str = ""
     first_given: str = ""
@@ -78,6 +92,21 @@ class Traits:
     birth_date: HL7Time | None = None
     sex: str = ""
     birth_place: str = ""
+    birth_city: str = ""
+    other_names: tuple[tuple[str, str, str], ...] = ()
+    no_birth_date: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guardian:
+    """Who represents the patient: a parent, a guardian, an institution."""
+
+    name: PersonName | None = None
+    organization: Organization | None = None
+    code: Code | None = None
+    ids: tuple[Identifier, ...] = ()
+    addresses: tuple[Address, ...] = ()
+    telecoms: tuple[Telecom, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +117,8 @@ class Patient:
     traits: Traits = Traits()
     addresses: tuple[Address, ...] = ()
     telecoms: tuple[Telecom, ...] = ()
+    guardians: tuple[Guardian, ...] = ()
+    provider: Organization | None = None
 
     @property
     def ins(self) -> INS | None:

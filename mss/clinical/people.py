@@ -12,7 +12,7 @@ Sources
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
 
@@ -26,12 +26,17 @@ _OID = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+", re.ASCII)
 _FORBIDDEN = re.compile(r"[\^|&~\\\r\n\t]+")
 
 
+NULL_FLAVORS = frozenset({"UNK", "NASK", "ASKU", "NAV", "MSK"})
+"""Why a value may be missing from a French header: unknown, not asked, asked, later, masked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """An object identifier, with the number that its owner gave."""
+    """An object identifier, with the number that its owner gave and, rarely, the owner's name."""
 
     root: str
     extension: str | None = None
+    authority: str = ""
 
     @property
     def xds(self) -> str:
@@ -41,11 +46,24 @@ class Identifier:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A coded value: the code, the code system's OID, and the label for people."""
+    """A coded value: the code, the code system's OID, and the label for people.
+
+    Attributes:
+        text: What somebody wrote instead of a code, or beside it.
+        reference: The narrative that says so, as `#id`.
+        missing: Why there is no code (a null flavor); then `code` is empty.
+        system_name: A courtesy to readers, which makes no difference to what is meant.
+        qualifiers: Pairs of a role and its value, in imaging for instance.
+    """
 
     code: str
     system: str = ""
     display: str = ""
+    text: str = ""
+    reference: str = ""
+    missing: str = ""
+    system_name: str = field(default="", compare=False)
+    qualifiers: tuple[tuple["Code", "Code | None"], ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -55,12 +73,13 @@ class Code:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonName:
-    """The name of somebody who is not the patient."""
+    """The name of somebody who is not the patient; *missing* says why there is none."""
 
     family: str
     given: str = ""
     prefix: str = ""
     suffix: str = ""
+    missing: str = ""
 
     @property
     def full(self) -> str:
@@ -80,8 +99,23 @@ class Telecom:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """From when to when; either end may be open, and *missing* says why nothing is known."""
+
+    start: HL7Time | None = None
+    stop: HL7Time | None = None
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """A postal address."""
+    """A postal address.
+
+    Attributes:
+        free_lines: Lines that nobody took apart.
+        others: Further parts, each with its name in the CDA (`additionalLocator`, `county` …).
+        missing: Why there is none (a null flavor).
+    """
 
     house_number: str = ""
     street: str = ""
@@ -91,13 +125,18 @@ class Address:
     city: str = ""
     country: str = ""
     use: str = ""
+    free_lines: tuple[str, ...] = ()
+    others: tuple[tuple[str, str], ...] = ()
+    missing: str = ""
 
     @property
     def lines(self) -> tuple[str, ...]:
         """The address as written on an envelope."""
         found = (
+            *(text for _, text in self.others),
             self.unit,
             f"{self.house_number} {self.street}".strip(),
+            *self.free_lines,
             self.post_box,
             f"{self.postal_code} {self.city}".strip(),
             self.country,
@@ -107,13 +146,22 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Organization:
-    """A structure, with its national identifier when it has one."""
+    """A structure, with its national identifier when it has one.
+
+    Attributes:
+        other_ids: What others call it: an accreditation, an internal number.
+        no_telecom: Why it has no number (a null flavor).
+        part_of: The structure that it belongs to.
+    """
 
     name: str = ""
     id: Identifier | None = None
+    other_ids: tuple[Identifier, ...] = ()
     telecoms: tuple[Telecom, ...] = ()
+    no_telecom: str = ""
     address: Address | None = None
     practice_setting: Code | None = None
+    part_of: "Organization | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +170,7 @@ class Device:
 
     software: str = ""
     model: str = ""
+    code: Code | None = None
 
 
 class ActorKind(StrEnum):
@@ -134,17 +183,31 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Somebody or something that wrote, signed, did or receives."""
+    """Somebody or something that wrote, signed, did or receives.
+
+    Attributes:
+        address: The first one; a professional without any has one marked as not asked for.
+        no_telecom: Why there is no number, where that is not merely "not asked".
+        at: When; a participant or a performer may have taken part *during* a time instead.
+        part: Kind of participation (typeCode) where it is not the usual one.
+        templates: Models that the participation follows.
+    """
 
     id: Identifier | None = None
+    other_ids: tuple[Identifier, ...] = ()
     name: PersonName | None = None
     device: Device | None = None
     role: Code | None = None
     specialty: Code | None = None
     telecoms: tuple[Telecom, ...] = ()
+    no_telecom: str = ""
     address: Address | None = None
+    other_addresses: tuple[Address, ...] = ()
     organization: Organization | None = None
     at: HL7Time | None = None
+    during: Period | None = None
+    part: str = ""
+    templates: tuple[Identifier, ...] = ()
 
     @property
     def kind(self) -> ActorKind:
