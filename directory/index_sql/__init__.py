@@ -17,6 +17,13 @@ from directory.index_sql.certificates import (
     purge_certificates,
     withdraw_certificate,
 )
+from directory.index_sql.declared import (
+    DeclaredMailbox,
+    declare_mailbox,
+    find_declared,
+    list_declared,
+    withdraw_mailbox,
+)
 from directory.index_sql.finding import (
     DirectoryStats,
     find_live_generation,
@@ -34,11 +41,14 @@ from directory.index_sql.searching import search
 from directory.index_sql.tables import create_tables, metadata
 
 __all__ = [
+    "DeclaredMailbox",
     "DirectoryStats",
     "Publication",
     "SqlGenerationStore",
     "create_tables",
+    "declare_mailbox",
     "find_certificates",
+    "find_declared",
     "find_live_generation",
     "find_mailbox",
     "find_organization",
@@ -46,6 +56,7 @@ __all__ = [
     "has_mailbox",
     "import_snapshot",
     "is_domain_known",
+    "list_declared",
     "list_generations",
     "list_mailboxes_of",
     "metadata",
@@ -54,4 +65,5 @@ __all__ = [
     "search",
     "stats",
     "withdraw_certificate",
+    "withdraw_mailbox",
 ]

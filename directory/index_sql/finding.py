@@ -47,7 +47,9 @@ class DirectoryStats:
 def live_number() -> ScalarSelect[int]:
     """Return the number of the generation in force, as a part of a query."""
     table = tables.generation
-    return select(table.c.number).where(table.c.state == "live").scalar_subquery()
+    # Declared mailboxes are there before the first generation is.
+    number = func.coalesce(func.max(table.c.number), tables.DECLARED)
+    return select(number).where(table.c.state == "live").scalar_subquery()
 
 
 _HAS_MAILBOX = Prepared(
@@ -62,7 +64,8 @@ _HAS_MAILBOX = Prepared(
 
 def find_live_number(connection: Connection) -> int | None:
     """Return the number of the generation in force."""
-    return connection.execute(select(live_number())).scalar()
+    number = connection.execute(select(live_number())).scalar_one()
+    return number or None
 
 
 def find_live_generation(connection: Connection) -> Generation | None:
@@ -102,8 +105,7 @@ def find_mailbox(
     row = connection.execute(query).first()
     if row is None:
         return None
-    generation = find_live_number(connection)
-    assert generation is not None  # or there was no row
+    generation = find_live_number(connection) or tables.DECLARED
     return load_mailboxes(connection, generation, [row])[0]
 
 

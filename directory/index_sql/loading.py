@@ -33,6 +33,7 @@ from sqlalchemy.types import TypeEngine
 
 from directory.extraction import Activity, Source, find_sources
 from directory.index_sql import tables
+from directory.index_sql.declared import lay_over
 from directory.index_sql.finding import find_live_generation, find_live_number
 from directory.index_sql.keys import (
     mailbox_number,
@@ -180,9 +181,13 @@ class SqlGenerationStore:
         for content in tables.VERSIONED:
             self._connection.execute(
                 update(content)
-                .where(content.c.born < generation.number, content.c.gone == tables.FOREVER)
+                .where(
+                    content.c.born.between(1, generation.number - 1),
+                    content.c.gone == tables.FOREVER,
+                )
                 .values(gone=generation.number)
             )
+        lay_over(self._connection, generation=generation.number)
         self._connection.execute(
             update(table)
             .where(table.c.number == generation.number)
