@@ -101,28 +101,13 @@ def _differences(
     documents: Sequence[CdaHeader], subject: str, headers: Mapping[str, str]
 ) -> Iterator[Finding]:
     if not subject.strip().upper().startswith(SUBJECT_PREFIX):
-        yield finding.warning(
-            "subject-prefix",
-            "The subject does not announce documents.",
-            "L'objet du message n'annonce pas de documents.",
-            where="Subject",
-        )
+        yield finding.of("subject-prefix", where="Subject")
     expected = build_headers(documents)
     codes = [code.strip() for code in headers.get(CODES_HEADER, "").split(",")]
     if sorted(codes) != sorted(expected[CODES_HEADER].split(",")):
-        yield finding.warning(
-            "header-codes",
-            f"{CODES_HEADER} does not list the types of the documents.",
-            f"{CODES_HEADER} ne liste pas les types des documents.",
-            where=CODES_HEADER,
-        )
+        yield finding.of("header-codes", name=CODES_HEADER, where=CODES_HEADER)
     if headers.get(INS_HEADER, "").strip().upper() != expected[INS_HEADER]:
-        yield finding.warning(
-            "header-ins",
-            f"{INS_HEADER} does not say whether the identity is qualified.",
-            f"{INS_HEADER} ne dit pas si l'identité est qualifiée.",
-            where=INS_HEADER,
-        )
+        yield finding.of("header-ins", name=INS_HEADER, where=INS_HEADER)
 
 
 def _traits(document: CdaHeader) -> Traits:

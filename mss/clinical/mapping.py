@@ -16,11 +16,12 @@ from uuid import UUID, uuid5
 from mss.clinical import vocabulary
 from mss.clinical.document import BodyKind, CdaDocument, CdaHeader
 from mss.clinical.metadata import Action, Author, DocumentEntry, SubmissionSet
-from mss.clinical.patient import Patient
+from mss.clinical.patient import INSAuthority, Patient
 from mss.clinical.people import (
     Actor,
     ActorKind,
     Code,
+    Identifier,
     build_cx,
     build_specialty,
     build_xcn,
@@ -48,6 +49,7 @@ def describe(
     """
     header = document.header
     act, patient = header.main_act, header.patient or Patient()
+    kind = type_code(header)
     employer = act.performer.organization if act and act.performer else None
     return DocumentEntry(
         unique_id=header.id.xds if header.id else "",
@@ -67,12 +69,12 @@ def describe(
         if header.legal_authenticator
         else "",
         authors=tuple(describe_author(one) for one in header.authors),
-        type_code=type_code(header),
-        class_code=vocabulary.find_class(header.code.code) if header.code else None,
+        type_code=kind,
+        class_code=vocabulary.find_class(kind.code) if kind else None,
         format_code=format_code(document),
-        facility=header.encounter.facility if header.encounter else None,
-        practice_setting=employer.practice_setting if employer else None,
-        confidentiality=(header.confidentiality,) if header.confidentiality else (),
+        facility=_plain(header.encounter.facility if header.encounter else None),
+        practice_setting=_plain(employer.practice_setting if employer else None),
+        confidentiality=_all_plain(header.confidentiality),
         events=event_codes(header),
         action=action or (Action.REPLACE if is_replacement(header) else Action.NEW),
     )
@@ -133,7 +135,7 @@ def source_patient_info(patient: Patient) -> tuple[str, ...]:
     """Write the traits, one PID field a value; a trait that is missing has no value."""
     traits = patient.traits
     lines = []
-    if traits.birth_name:
+    if traits.birth_name or traits.first_given or traits.all_given:
         names = map(clean, (traits.birth_name, traits.first_given, traits.all_given))
         lines.append(f"PID-5|{'^'.join(names)}^^^^L")
     if traits.used_name or traits.used_given:
@@ -144,7 +146,15 @@ def source_patient_info(patient: Patient) -> tuple[str, ...]:
         lines.append(f"PID-8|{clean(traits.sex)}")
     if traits.birth_place:
         lines.append(f"PID-11|^^^^^^BDL^^{clean(traits.birth_place)}")
+    lines += [f"PID-3|{build_cx(one, kind='PI')}" for one in further_local_ids(patient)]
     return tuple(lines)
+
+
+def further_local_ids(patient: Patient) -> tuple[Identifier, ...]:
+    """List the numbers of other structures, beside the one that `sourcePatientId` carries."""
+    roots = set(INSAuthority)
+    others = (one for one in patient.identifiers if one.root not in roots and one.extension)
+    return tuple(one for one in others if one != patient.local_id)
 
 
 def source_id(header: CdaHeader) -> str:
@@ -171,26 +181,25 @@ def describe_author(actor: Actor) -> Author:
 def event_codes(header: CdaHeader) -> tuple[Code, ...]:
     """List the acts; an imaging report also names procedure, modality and region of each."""
     is_imaging = header.code is not None and header.code.code == _IMAGING_REPORT
-    found: list[Code] = []
+    found: list[Code | None] = []
     for act in header.acts:
-        found += [act.code] if act.code else []
+        found.append(act.code)
         found += act.translations if is_imaging else ()
-    return tuple(found)
+    return _all_plain(*found)
 
 
 def type_code(header: CdaHeader) -> Code | None:
     """Write the type with its official label, which documents often spell in their own way."""
-    if header.code is None:
-        return None
-    known = vocabulary.find_type(header.code.code)
-    return known.code if known and known.code.key == header.code.key else header.code
+    own = _plain(header.code)
+    known = vocabulary.find_type(own.code) if own else None
+    return known.code if known and own and known.code.key == own.key else own
 
 
 def format_code(document: CdaDocument) -> Code | None:
     """Find the format: by media type for one file, by template for a structured body."""
     if document.body is BodyKind.STRUCTURED:
         model = vocabulary.find_model(document.header.template_roots)
-        return model.formats[0] if model else None
+        return model.formats[0] if model and model.formats else None
     return vocabulary.find_unstructured_format(document.media_type)
 
 
@@ -201,13 +210,23 @@ def default_content_type(header: CdaHeader) -> Code | None:
     the kind of stay decides.
     """
     place = header.encounter
-    if place is None or place.facility is None:
+    facility = _plain(place.facility if place else None)
+    if place is None or facility is None:
         return None
-    if place.facility.code not in _HOSPITALS:
-        return place.facility
+    if facility.code not in _HOSPITALS:
+        return facility
     act = header.main_act
     kind = place.code or (act.code if act else None)
     return vocabulary.code("content_types", _ACTIVITIES.get(kind.code if kind else "", "97"))
+
+
+def _plain(code: Code | None) -> Code | None:
+    """Keep what metadata carry of a code; one that only says why it is missing is none."""
+    return Code(code.code, code.system, code.display) if code and code.code else None
+
+
+def _all_plain(*codes: Code | None) -> tuple[Code, ...]:
+    return tuple(one for one in map(_plain, codes) if one is not None)
 
 
 def _xds(time: HL7Time | None) -> str:

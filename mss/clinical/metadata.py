@@ -4,8 +4,8 @@ Shapes
     `Metadata` is one submission set and its document entries. Fields that the profile defines as
     HL7 v2 text (XCN, XON, CX) stay text. Reading goes by containment and by UUID: it trusts no
     reference attribute, no name and no order, because published archives get all three wrong; what
-    it had to overlook becomes findings. Writing keeps the order of the schema:
-    Slot*, Name, Description, VersionInfo, Classification*, ExternalIdentifier*.
+    it had to overlook becomes findings (`metadata_oversights`). Writing keeps the order of the
+    schema: Slot*, Name, Description, VersionInfo, Classification*, ExternalIdentifier*.
 Errors
     `MetadataSyntaxError` when reading, on any octets; `MetadataContentError` when writing.
 Sources
@@ -21,13 +21,12 @@ from uuid import UUID, uuid5
 from lxml import etree
 from lxml.etree import _Element
 
-from mss.clinical import finding
 from mss.clinical.finding import Finding
+from mss.clinical.metadata_oversights import RIM, find_oversights, plain_uuid
 from mss.clinical.people import Code
 from mss.clinical.safe_xml import XMLLimits, XMLRefusedError, parse_xml
 from mss.errors import MSSError
 
-RIM = "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0"
 LCM = "urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0"
 XML = "http://www.w3.org/XML/1998/namespace"
 APPROVED = "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved"
@@ -54,14 +53,6 @@ ENTRY_PATIENT_ID = "urn:uuid:58a6f841-87b3-4a3e-92fd-a8ffeff98427"
 ENTRY_UNIQUE_ID = "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab"
 
 _LIMITS = XMLLimits(size_octets=8 * 1024 * 1024, elements=100_000, attributes=200_000, depth=32)
-_CHILD_ORDER = (
-    "Slot",
-    "Name",
-    "Description",
-    "VersionInfo",
-    "Classification",
-    "ExternalIdentifier",
-)
 
 _T = TypeVar("_T")
 
@@ -98,6 +89,10 @@ class Action(StrEnum):
     NEW = "new"
     REPLACE = "replace"
     DELETE = "delete"
+
+
+ACTIONS = {"C": Action.REPLACE, "D": Action.DELETE}
+"""What the French action slot holds; a new document has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,10 +154,15 @@ class DocumentEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """One submission set, its entries, and what reading had to overlook."""
+    """One submission set, its entries, and what reading had to overlook.
+
+    Attributes:
+        other_sets: Further sets that a reader found in the same file, which the rules do not allow.
+    """
 
     submission_set: SubmissionSet
     entries: tuple[DocumentEntry, ...]
+    other_sets: tuple[SubmissionSet, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 
@@ -170,21 +170,21 @@ def parse_metadata(octets: bytes) -> Metadata:
     """Read the metadata of one submission set.
 
     Raises:
-        MetadataSyntaxError: It is not ebRIM, or has not exactly one submission set.
+        MetadataSyntaxError: It is not ebRIM, or has no submission set.
     """
     try:
         root = parse_xml(octets, _LIMITS)
     except XMLRefusedError as error:
         raise MetadataSyntaxError(error.reason) from error
     packages = [one for one in root.iter(_rim("RegistryPackage")) if _is_submission_set(one)]
-    if len(packages) != 1:
-        reason = "several-submission-sets" if packages else "no-submission-set"
-        raise MetadataSyntaxError(reason)
+    if not packages:
+        raise MetadataSyntaxError("no-submission-set")
     objects = tuple(root.iter(_rim("ExtrinsicObject")))
     return Metadata(
         submission_set=_submission_set(packages[0]),
         entries=tuple(_entry(one) for one in objects),
-        findings=tuple(_oversights(octets, packages[0], objects)),
+        other_sets=tuple(_submission_set(one) for one in packages[1:]),
+        findings=tuple(find_oversights(octets, root, packages, objects)),
     )
 
 
@@ -268,15 +268,13 @@ def _entry(element: _Element) -> DocumentEntry:
         confidentiality=_codes(element, ENTRY_CONFIDENTIALITY),
         events=_codes(element, ENTRY_EVENT),
         references=_slots(element, REFERENCES_SLOT),
-        action={"C": Action.REPLACE, "D": Action.DELETE}.get(
-            _slot(element, ACTION_SLOT), Action.NEW
-        ),
+        action=ACTIONS.get(_slot(element, ACTION_SLOT).upper(), Action.NEW),
     )
 
 
 def _is_submission_set(package: _Element) -> bool:
     inside = package.iterchildren(_rim("Classification"))
-    if any(_uuid(one.get("classificationNode", "")) == SET_NODE for one in inside):
+    if any(plain_uuid(one.get("classificationNode", "")) == SET_NODE for one in inside):
         return True
     return bool(_external(package, SET_UNIQUE_ID))
 
@@ -307,13 +305,13 @@ def _codes(element: _Element, scheme: str) -> tuple[Code, ...]:
 
 def _classifications(element: _Element, scheme: str) -> Iterator[_Element]:
     for one in element.iterchildren(_rim("Classification")):
-        if _uuid(one.get("classificationScheme", "")) == scheme:
+        if plain_uuid(one.get("classificationScheme", "")) == scheme:
             yield one
 
 
 def _external(element: _Element, scheme: str) -> str:
     for one in element.iterchildren(_rim("ExternalIdentifier")):
-        if _uuid(one.get("identificationScheme", "")) == scheme:
+        if plain_uuid(one.get("identificationScheme", "")) == scheme:
             return one.get("value", "").strip()
     return ""
 
@@ -341,61 +339,6 @@ def _localized(element: _Element, name: str) -> str:
 
 def _first(values: tuple[_T, ...]) -> _T | None:
     return values[0] if values else None
-
-
-def _uuid(text: str) -> str:
-    """Write a UUID the usual way, whatever its case and however often its prefix was put on."""
-    bare = text.strip().lower()
-    while bare.startswith("urn:uuid:"):
-        bare = bare[len("urn:uuid:") :]
-    return f"urn:uuid:{bare}"
-
-
-def _oversights(
-    octets: bytes, package: _Element, objects: tuple[_Element, ...]
-) -> Iterator[Finding]:
-    where = "METADATA.XML"
-    if octets[:1].isspace():
-        yield finding.info(
-            "metadata-leading-space",
-            "White space stands before the XML document.",
-            "Des blancs précèdent le document XML.",
-            where=where,
-        )
-    if any(_is_out_of_order(one) for top in (package, *objects) for one in _with_children(top)):
-        yield finding.warning(
-            "metadata-order",
-            "Elements are not in the order of the ebRIM schema.",
-            "Des éléments ne sont pas dans l'ordre du schéma ebRIM.",
-            where=where,
-        )
-    if any(_has_wrong_reference(top) for top in (package, *objects)):
-        yield finding.warning(
-            "metadata-reference",
-            "A classification or an identifier refers to another object than the one it is in.",
-            "Une classification ou un identifiant désigne un autre objet que le sien.",
-            where=where,
-        )
-
-
-def _with_children(top: _Element) -> Iterator[_Element]:
-    yield top
-    yield from top.iterchildren(_rim("Classification"))
-
-
-def _is_out_of_order(element: _Element) -> bool:
-    names = [etree.QName(child).localname for child in element]
-    ranks = [_CHILD_ORDER.index(name) for name in names if name in _CHILD_ORDER]
-    return ranks != sorted(ranks)
-
-
-def _has_wrong_reference(top: _Element) -> bool:
-    own = _uuid(top.get("id", ""))
-    references = [one.get("classifiedObject") for one in top.iterchildren(_rim("Classification"))]
-    references += [
-        one.get("registryObject") for one in top.iterchildren(_rim("ExternalIdentifier"))
-    ]
-    return any(one is not None and _uuid(one) != own for one in references)
 
 
 # Writing
@@ -469,7 +412,7 @@ def _write_entry(objects: _Element, one: DocumentEntry) -> None:
 
 
 def _write_entry_slots(made: _Element, one: DocumentEntry) -> None:
-    action = {Action.NEW: "", Action.REPLACE: "C", Action.DELETE: "D"}[one.action]
+    action = next((slot for slot, known in ACTIONS.items() if known is one.action), "")
     for name, values in (
         ("hash", (one.hash,)),
         ("size", (str(one.size),)),
@@ -562,7 +505,7 @@ def _write_localized(parent: _Element, name: str, text: str) -> None:
 
 def _inner(own: str, role: str) -> str:
     """Derive the identifier of an object inside another, so that writing needs no randomness."""
-    return uuid5(UUID(_uuid(own).removeprefix("urn:uuid:")), role).urn
+    return uuid5(UUID(plain_uuid(own).removeprefix("urn:uuid:")), role).urn
 
 
 def _add(parent: _Element, tag: str, **attributes: str) -> _Element:

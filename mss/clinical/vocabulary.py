@@ -11,6 +11,7 @@ Sources
 """
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -33,12 +34,25 @@ class DocumentType:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentModel:
-    """One model of structured documents."""
+    """One model of structured documents.
+
+    Attributes:
+        types: The types that may use it; none: any.
+        formats: The format to write, then others that are accepted; none in a family of models
+            whose formats share a prefix.
+    """
 
     template: str
     name: str
     types: tuple[str, ...]
     formats: tuple[Code, ...]
+    format_prefix: str = ""
+
+    def accepts(self, format_code: str) -> bool:
+        """Tell whether the metadata of such a document may carry this format."""
+        if self.format_prefix and format_code.startswith(self.format_prefix):
+            return True
+        return any(one.code == format_code for one in self.formats)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +80,19 @@ def find_class(type_code: str) -> Code | None:
 
 def find_model(templates: tuple[str, ...]) -> DocumentModel | None:
     """Find the model among the templates that a document declares; the last one known wins."""
-    models = document_models()
-    return next((models[one] for one in reversed(templates) if one in models), None)
+    return next(filter(None, map(_find_one_model, reversed(templates))), None)
+
+
+def is_format_wrong(format_code: str, *, templates: tuple[str, ...], media_type: str) -> bool:
+    """Tell whether a format contradicts the model, or the media type of a body in one file.
+
+    What no table knows is not wrong.
+    """
+    if media_type:
+        known = find_unstructured_format(media_type)
+        return known is not None and known.code != format_code
+    model = find_model(templates)
+    return model is not None and not model.accepts(format_code)
 
 
 def find_unstructured_format(media_type: str) -> Code | None:
@@ -130,12 +155,61 @@ def code(value_set: str, value: str) -> Code:
     return Code(value, table["system"], table[value])
 
 
+def codes(value_set: str) -> Mapping[str, str]:
+    """List one of the short lists: code to label."""
+    return {name: text for name, text in _table("codes")[value_set].items() if name != "system"}
+
+
+def is_facility(code: Code) -> bool:
+    """Tell whether a code is a kind of facility (JDV_J02)."""
+    return _is_listed(code, "facilities") or _is_listed(code, "general")
+
+
+def is_practice_setting(code: Code) -> bool:
+    """Tell whether a code is a practice setting (JDV_J04)."""
+    return _is_listed(code, "practice_settings") or _is_listed(code, "general")
+
+
+def is_specialty(code: Code) -> bool:
+    """Tell whether a code is a profession or a speciality (JDV_J01)."""
+    return find_specialty(code.code, code.system) is not None
+
+
+def find_specialty(code: str, system: str) -> Code | None:
+    """Find a profession or speciality with its official label."""
+    rows = _table("specialties").get(system)
+    if not isinstance(rows, dict) or code not in rows:
+        return None
+    return Code(code, system, rows[code])
+
+
 def label(type_code: Code | None) -> str:
     """Say what a document is, in French: the official label, else the one it brought along."""
     if type_code is None:
         return "Document"
     known = find_type(type_code.code)
     return known.code.display if known else type_code.display or "Document"
+
+
+def _is_listed(one: Code, value_set: str) -> bool:
+    table = _table("codes")[value_set]
+    return one.code in codes(value_set) and one.system in {"", table["system"]}
+
+
+def _find_one_model(template: str) -> DocumentModel | None:
+    exact = document_models().get(template)
+    if exact is not None:
+        return exact
+    for prefix, row in _table("document_models")["families"].items():
+        if template.startswith(prefix):
+            return DocumentModel(
+                template=template,
+                name=row["name"],
+                types=tuple(row["types"]),
+                formats=(),
+                format_prefix=row["format_prefix"],
+            )
+    return None
 
 
 def _class(value: str) -> Code:

@@ -4,8 +4,8 @@ Shapes
     `Archive` has submission sets, documents and findings. A document is a file that metadata
     speak about, with its octets, its fingerprint and the entry; files that no metadata name are
     kept apart and never opened. Reading trusts containment and UUIDs, not order, case or names.
-    Writing gives the strict layout: explicit folders, 8.3 names in capitals, one submission set,
-    the same octets for the same values.
+    Writing gives the strict layout: explicit folders, 8.3 names in capitals, one folder for each
+    submission set, the same octets for the same values.
 Errors
     `ArchiveError` and its kinds (`archive-…`) when reading, on any octets. When writing:
     `CdaSyntaxError`, `MetadataContentError`, `ArchiveContentError`.
@@ -13,20 +13,16 @@ Sources
     IHE ITI TF-2, 3.32 (XDM); ANS, volet Échange de documents de santé.
 """
 
-import io
 import re
-import unicodedata
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
-from xml.sax.saxutils import escape
 
 from mss.clinical import finding
 from mss.clinical.cda_read import parse_cda
-from mss.clinical.document import CdaDocument
+from mss.clinical.document import CdaDocument, CdaHeader
 from mss.clinical.finding import Finding
 from mss.clinical.mapping import describe, describe_set, entry_uuid, sha1
 from mss.clinical.metadata import (
@@ -40,6 +36,7 @@ from mss.clinical.metadata import (
     parse_metadata,
 )
 from mss.clinical.people import Code
+from mss.clinical.xdm_pages import Application, build_index, build_readme
 from mss.clinical.zip_reader import (
     ArchiveEncryptedError,
     ArchiveError,
@@ -50,6 +47,7 @@ from mss.clinical.zip_reader import (
     ZipFileEntry,
     read_zip,
 )
+from mss.clinical.zip_writer import build_zip
 from mss.errors import MSSError
 
 __all__ = [
@@ -66,16 +64,23 @@ __all__ = [
     "ArchiveTooLargeError",
     "ArchiveUnsafeError",
     "OutgoingDocument",
+    "OutgoingSet",
     "build_archive",
+    "build_archive_of_sets",
     "read_archive",
 ]
 
 FILE_NAME = "IHE_XDM.ZIP"
-FOLDER = "IHE_XDM/SUBSET01/"
+ROOT = "IHE_XDM/"
 _METADATA_PATH = re.compile(r"IHE_XDM/([^/]+)/METADATA\.XML", re.IGNORECASE)
 _ISO_NAME = re.compile(r"[A-Z0-9_]{1,8}(?:\.[A-Z0-9_]{1,3})?", re.ASCII)
 _ZIP_MARK = b"PK\x03\x04"
+_PAGES = ("INDEX.HTM", "README.TXT")
+_STYLE_SHEET = "FEUILLE-DE-STYLE"
+_BEFORE_XML = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n"  # byte order marks and blanks
 _MAX_DOCUMENTS = 9999
+_MAX_SETS = 99
+_MAX_CONFIDENTIALITIES = 4
 
 
 @dataclass(eq=False)
@@ -117,6 +122,19 @@ class ArchiveDocument:
         return self.path.rpartition("/")[2]
 
     @property
+    def is_cda(self) -> bool:
+        """True unless it is said to be, and is, something else: a style sheet, a picture, a PDF.
+
+        Whatever claims to be XML, and whatever begins like it, is read as a document.
+        """
+        kind = self.entry.type_code.code if self.entry.type_code else ""
+        if kind == _STYLE_SHEET:
+            return False
+        mime_type = self.entry.mime_type.lower()
+        claims = not mime_type or mime_type == "application/octet-stream" or "xml" in mime_type
+        return claims or self.octets[:256].lstrip(_BEFORE_XML).startswith(b"<")
+
+    @property
     def size_octets(self) -> int:
         """The real size."""
         return len(self.octets)
@@ -146,22 +164,37 @@ class Archive:
 class OutgoingDocument:
     """A document to put into an archive; without an action, one that replaces says so itself.
 
-    *hidden_from* holds codes of visibility (`MASQUE_PS`, `INVISIBLE_PATIENT` …), which a document
-    does not carry itself.
+    Attributes:
+        hidden_from: Codes of visibility (`MASQUE_PS`, `INVISIBLE_PATIENT` …), up to three, which
+            a document does not carry itself.
+        references: Numbers of the request and the examination, as `mapping.references` finds
+            them; a receiver may link by them.
+        format_code: The format, if its model is one that our table does not know.
+        document_class: The class, likewise.
     """
 
     octets: bytes
     action: Action | None = None
     hidden_from: tuple[Code, ...] = ()
+    references: tuple[str, ...] = ()
+    format_code: Code | None = None
+    document_class: Code | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Application:
-    """The software named in README.TXT."""
+class OutgoingSet:
+    """What is submitted together; each set lies in a folder of its own.
 
-    name: str = "mss"
-    version: str = "0.1"
-    vendor: str = "mss"
+    Attributes:
+        set_uuid: New for each submission; every other identifier derives from it.
+        content_type: The activity that led to the submission, if the first document does not say.
+        sender: Who sends them, if not the author of the first document.
+    """
+
+    documents: Sequence[bytes | OutgoingDocument]
+    set_uuid: UUID
+    content_type: Code | None = None
+    sender: Author | None = None
 
 
 def read_archive(octets: bytes, limits: ArchiveLimits | None = None) -> Archive:
@@ -171,28 +204,30 @@ def read_archive(octets: bytes, limits: ArchiveLimits | None = None) -> Archive:
         ArchiveError: It is no safe zip, or has no readable metadata.
     """
     files = read_zip(octets, limits or ArchiveLimits())
-    subsets = [one for one in files if _METADATA_PATH.fullmatch(one.path)]
-    if not subsets:
-        raise ArchiveMetadataError("missing")
+    subsets, findings = _subsets(files)
     documents: list[ArchiveDocument] = []
     sets: list[SubmissionSet] = []
-    findings = list(_layout_findings(files))
+    unreadable: list[MetadataSyntaxError] = []
     for subset in subsets:
         try:
             metadata = parse_metadata(subset.octets)
         except MetadataSyntaxError as error:
-            raise ArchiveMetadataError(error.reason) from error
-        sets.append(metadata.submission_set)
+            unreadable.append(error)
+            findings.append(finding.of("metadata-unreadable", name=error.reason, where=subset.path))
+            continue
+        sets += (metadata.submission_set, *metadata.other_sets)
         found, remarks = _match(metadata, _siblings(files, subset.path))
         documents += found
         findings += [*metadata.findings, *remarks]
+    if not sets:
+        raise ArchiveMetadataError(unreadable[0].reason) from unreadable[0]
     named = {one.path for one in subsets} | {one.path for one in documents}
     others = tuple(one for one in files if one.path not in named)
     return Archive(
         submission_sets=tuple(sets),
         documents=tuple(documents),
         other_files=tuple(one.path for one in others),
-        findings=(*findings, *_unlisted_findings(others)),
+        findings=(*_layout_findings(files), *findings, *_unlisted_findings(others)),
     )
 
 
@@ -205,7 +240,7 @@ def build_archive(
     application: Application | None = None,
     sender: Author | None = None,
 ) -> bytes:
-    """Write an archive of documents about one patient.
+    """Write an archive of documents about one patient, submitted together.
 
     Args:
         documents: The CDA files, in order; they become DOC0001.XML, DOC0002.XML and so on.
@@ -220,58 +255,81 @@ def build_archive(
         MetadataContentError: A document lacks what metadata must say.
         ArchiveContentError: No document, too many, two patients, or one document twice.
     """
-    outgoing = [
-        one if isinstance(one, OutgoingDocument) else OutgoingDocument(octets=one)
-        for one in documents
-    ]
-    read = [parse_cda(one.octets) for one in outgoing]
-    if not 0 < len(read) <= _MAX_DOCUMENTS:
-        raise ArchiveContentError("number-of-documents")
-    entries = tuple(
-        _entry(document, one, number, set_uuid)
-        for number, (document, one) in enumerate(zip(read, outgoing, strict=True), start=1)
+    one = OutgoingSet(
+        documents=documents, set_uuid=set_uuid, content_type=content_type, sender=sender
     )
+    return build_archive_of_sets([one], at=at, application=application)
+
+
+def build_archive_of_sets(
+    sets: Sequence[OutgoingSet], *, at: datetime, application: Application | None = None
+) -> bytes:
+    """Write an archive of several submissions about one patient: SUBSET01, SUBSET02 and so on.
+
+    Raises:
+        CdaSyntaxError: A document is not CDA.
+        MetadataContentError: A document lacks what metadata must say.
+        ArchiveContentError: No document, too many, two patients, or one document twice.
+    """
+    if not 0 < len(sets) <= _MAX_SETS:
+        raise ArchiveContentError("number-of-sets")
+    described = [_described(one, at) for one in sets]
+    entries = [entry for one in described for entry in one.metadata.entries]
     if len({entry.patient_id for entry in entries}) > 1:
         raise ArchiveContentError("several-patients")
     if len({entry.unique_id for entry in entries}) < len(entries):
         raise ArchiveContentError("document-twice")
-    submission = describe_set(read[0].header, set_uuid=set_uuid, at=at, content_type=content_type)
-    if sender is not None:
-        submission = replace(submission, authors=(sender,))
+    folders: dict[str, bytes] = {}
+    listed: list[tuple[str, str]] = []
+    for number, one in enumerate(described, start=1):
+        folder = f"{ROOT}SUBSET{number:02d}/"
+        folders[folder] = b""
+        folders[folder + "METADATA.XML"] = build_metadata(one.metadata)
+        for entry, octets in zip(one.metadata.entries, one.files, strict=True):
+            folders[folder + entry.uri] = octets
+            listed.append((folder + entry.uri, entry.title))
+    header = described[0].header
     files = {
-        "INDEX.HTM": _index(read[0]),
-        "README.TXT": _readme(read[0], entries, application or Application()),
-        "IHE_XDM/": b"",
-        FOLDER: b"",
-        FOLDER + "METADATA.XML": build_metadata(
-            Metadata(submission_set=submission, entries=entries)
-        ),
+        "INDEX.HTM": build_index(header),
+        "README.TXT": build_readme(header, listed, application or Application()),
+        ROOT: b"",
     }
-    for entry, one in zip(entries, outgoing, strict=True):
-        files[FOLDER + entry.uri] = one.octets
-    return _zip(files, at)
+    return build_zip(files | folders, at)
 
 
 # Reading
 
 
+def _subsets(files: Sequence[ZipFileEntry]) -> tuple[list[ZipFileEntry], list[Finding]]:
+    """Find the metadata of each submission set; wherever they lie, if not where they should."""
+    found = [one for one in files if _METADATA_PATH.fullmatch(one.path)]
+    if found:
+        return found, []
+    found = [one for one in files if one.path.upper().rpartition("/")[2] == "METADATA.XML"]
+    if not found:
+        raise ArchiveMetadataError("missing")
+    return found, [finding.of("archive-folder", where=one.path) for one in found]
+
+
 def _siblings(files: Sequence[ZipFileEntry], metadata_path: str) -> dict[str, ZipFileEntry]:
-    """The other files of the same folder, by name in capitals."""
+    """The other files of the same folder, by name in capitals and by full path."""
     folder = metadata_path.rpartition("/")[0]
-    return {
-        one.path[len(folder) + 1 :].upper(): one
-        for one in files
-        if one.path.startswith(f"{folder}/") and one.path != metadata_path
+    prefix = f"{folder}/" if folder else ""
+    beside = [one for one in files if one.path.startswith(prefix) and one.path != metadata_path]
+    return {one.path.upper(): one for one in beside} | {
+        one.path[len(prefix) :].upper(): one for one in beside
     }
 
 
 def _match(
     metadata: Metadata, siblings: dict[str, ZipFileEntry]
 ) -> tuple[list[ArchiveDocument], list[Finding]]:
-    by_hash = {sha1(one.octets): one for one in siblings.values()}
+    prints = {one.path: sha1(one.octets) for one in siblings.values()}
+    by_hash = {prints[one.path]: one for one in siblings.values()}
     documents, findings = [], []
     for entry in metadata.entries:
-        by_name = siblings.get(entry.uri.strip().removeprefix("./").upper())
+        name = entry.uri.strip().replace("\\", "/").removeprefix("./").upper()
+        by_name = siblings.get(name)
         file = by_name or by_hash.get(entry.hash.upper())
         if file is None:
             findings.append(_missing(entry))
@@ -280,7 +338,7 @@ def _match(
             ArchiveDocument(
                 path=file.path,
                 octets=file.octets,
-                sha1=sha1(file.octets),
+                sha1=prints[file.path],
                 entry=entry,
                 submission_set=metadata.submission_set,
                 findings=() if by_name else (_found_by_hash(file.path),),
@@ -290,61 +348,34 @@ def _match(
 
 
 def _missing(entry: DocumentEntry) -> Finding:
-    return finding.error(
-        "document-missing",
-        "The metadata name a document that is not in the archive.",
-        "Les métadonnées désignent un document absent de l'archive.",
-        where=_printable(entry.uri),
-    )
+    return finding.of("document-missing", where=_printable(entry.uri))
 
 
 def _found_by_hash(path: str) -> Finding:
-    return finding.warning(
-        "document-name",
-        "The metadata give another file name; the document was found by its fingerprint.",
-        "Les métadonnées donnent un autre nom de fichier ; l'empreinte a permis de le retrouver.",
-        where=path,
-    )
+    return finding.of("document-name", where=path)
 
 
 def _layout_findings(files: Sequence[ZipFileEntry]) -> Iterator[Finding]:
     paths = {one.path.upper() for one in files}
-    for name in ("INDEX.HTM", "README.TXT"):
+    for name in _PAGES:
         if name not in paths:
-            yield finding.info(
-                "archive-layout",
-                f"{name} is missing.",
-                f"{name} est absent.",
-                where=name,
-            )
+            yield finding.of("archive-layout", name=name, where=name)
     for one in files:
         if not all(_ISO_NAME.fullmatch(part) for part in one.path.split("/")):
-            yield finding.warning(
-                "archive-name",
-                "A file name is not in the 8.3 form, in capitals, that archives use.",
-                "Un nom de fichier n'a pas la forme 8.3, en capitales, des archives.",
-                where=one.path,
-            )
+            yield finding.of("archive-name", where=one.path)
 
 
 def _unlisted_findings(files: Sequence[ZipFileEntry]) -> Iterator[Finding]:
     for one in files:
-        if one.path.upper() in {"INDEX.HTM", "README.TXT"}:
+        name = one.path.upper()
+        if name in _PAGES:
             continue
         if one.octets.startswith(_ZIP_MARK):
-            yield finding.warning(
-                "archive-nested",
-                "The archive holds another archive, which was left closed.",
-                "L'archive en contient une autre, qui n'a pas été ouverte.",
-                where=one.path,
-            )
+            yield finding.of("archive-nested", where=one.path)
+        elif name.endswith((".XSL", ".XSLT", ".CSS")):
+            yield finding.of("style-sheet-ignored", where=one.path)
         else:
-            yield finding.info(
-                "file-not-listed",
-                "A file is not described by the metadata and was ignored.",
-                "Un fichier n'est pas décrit par les métadonnées et a été ignoré.",
-                where=one.path,
-            )
+            yield finding.of("file-not-listed", where=one.path)
 
 
 def _printable(text: str) -> str:
@@ -354,89 +385,52 @@ def _printable(text: str) -> str:
 # Writing
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Described:
+    """A submission set with its metadata derived and its files."""
+
+    header: CdaHeader
+    metadata: Metadata
+    files: tuple[bytes, ...]
+
+
+def _described(one: OutgoingSet, at: datetime) -> _Described:
+    outgoing = [
+        each if isinstance(each, OutgoingDocument) else OutgoingDocument(octets=each)
+        for each in one.documents
+    ]
+    if not 0 < len(outgoing) <= _MAX_DOCUMENTS:
+        raise ArchiveContentError("number-of-documents")
+    read = [parse_cda(each.octets) for each in outgoing]
+    entries = tuple(
+        _entry(document, each, number, one.set_uuid)
+        for number, (document, each) in enumerate(zip(read, outgoing, strict=True), start=1)
+    )
+    submission = describe_set(
+        read[0].header, set_uuid=one.set_uuid, at=at, content_type=one.content_type
+    )
+    if one.sender is not None:
+        submission = replace(submission, authors=(one.sender,))
+    return _Described(
+        header=read[0].header,
+        metadata=Metadata(submission_set=submission, entries=entries),
+        files=tuple(each.octets for each in outgoing),
+    )
+
+
 def _entry(
     document: CdaDocument, outgoing: OutgoingDocument, number: int, set_uuid: UUID
 ) -> DocumentEntry:
     made = describe(document, outgoing.octets, uri=f"DOC{number:04d}.XML", action=outgoing.action)
+    confidentiality = (*made.confidentiality, *outgoing.hidden_from)
+    codes = [one.code for one in confidentiality]
+    if len(set(codes)) < len(codes) or len(codes) > _MAX_CONFIDENTIALITIES:
+        raise ArchiveContentError("confidentiality")
     return replace(
         made,
         entry_uuid=entry_uuid(set_uuid, made.unique_id).urn,
-        confidentiality=(*made.confidentiality, *outgoing.hidden_from),
+        confidentiality=confidentiality,
+        references=outgoing.references or made.references,
+        format_code=outgoing.format_code or made.format_code,
+        class_code=outgoing.document_class or made.class_code,
     )
-
-
-def _index(document: CdaDocument) -> bytes:
-    name, number = _sender(document)
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\r\n'
-        '<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" '
-        '"http://www.w3.org/TR/xhtml1/DTD/xhtml1-strict.dtd">\r\n'
-        '<html xmlns="http://www.w3.org/1999/xhtml" xml:lang="fr" lang="fr">\r\n'
-        "<head><title>Documents de sant&#233;</title></head>\r\n"
-        "<body>\r\n"
-        f"<p>&#201;metteur : {escape(name)} ({escape(number)})</p>\r\n"
-        '<p><a href="README.TXT">README.TXT</a></p>\r\n'
-        "</body>\r\n"
-        "</html>\r\n"
-    ).encode("ascii", "xmlcharrefreplace")
-
-
-def _readme(
-    document: CdaDocument, entries: Sequence[DocumentEntry], application: Application
-) -> bytes:
-    name, number = _sender(document)
-    keeper = document.header.custodian
-    lines = [
-        "Emetteur",
-        f"  Organisation : {name}",
-        f"  Identifiant national : {number}",
-        *(
-            f"  Adresse : {line}"
-            for line in (keeper.address.lines if keeper and keeper.address else ())
-        ),
-        *(f"  Contact : {one.value}" for one in (keeper.telecoms if keeper else ())),
-        "Application",
-        f"  {application.name} {application.version}, {application.vendor}",
-        "Mode d'emploi",
-        "  Cette archive contient des documents de sante et leurs metadonnees (profil IHE XDM).",
-        "  Un logiciel de professionnel de sante sait la lire ; les memes documents accompagnent",
-        "  le message au format PDF.",
-        "Contenu",
-        "  INDEX.HTM",
-        "  README.TXT",
-        "  IHE_XDM/SUBSET01/METADATA.XML",
-        *(f"  IHE_XDM/SUBSET01/{entry.uri} : {entry.title}" for entry in entries),
-    ]
-    return "".join(f"{_ascii(line)}\r\n" for line in lines).encode("ascii")
-
-
-def _sender(document: CdaDocument) -> tuple[str, str]:
-    keeper = document.header.custodian
-    number = (keeper.id.extension or keeper.id.root) if keeper and keeper.id else ""
-    return (keeper.name if keeper else ""), number
-
-
-def _ascii(text: str) -> str:
-    """Write without accents: the rule for README.TXT is 7-bit text."""
-    plain = unicodedata.normalize("NFKD", text.replace("\u2019", "'").replace("œ", "oe"))
-    kept = plain.encode("ascii", "ignore").decode("ascii")
-    return "".join(letter for letter in kept if letter.isprintable())
-
-
-def _zip(files: dict[str, bytes], at: datetime) -> bytes:
-    """Write a zip whose octets depend on nothing but the files and the instant."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as made:
-        for path, octets in files.items():
-            line = zipfile.ZipInfo(path, _dos_time(at.astimezone(UTC)))
-            line.create_system = 0  # MS-DOS: no owner, no mode
-            line.external_attr = 0x10 if path.endswith("/") else 0x20
-            line.compress_type = zipfile.ZIP_STORED if path.endswith("/") else zipfile.ZIP_DEFLATED
-            made.writestr(line, octets)
-    return out.getvalue()
-
-
-def _dos_time(at: datetime) -> tuple[int, int, int, int, int, int]:
-    """Zip dates begin in 1980 and end in 2107."""
-    year = min(max(at.year, 1980), 2107)
-    return year, at.month, at.day, at.hour, at.minute, at.second

@@ -121,6 +121,9 @@ def test_the_defects_of_published_archives_are_remarked_upon() -> None:
         "metadata-leading-space",
         "metadata-order",
         "metadata-reference",
+        "metadata-identifier-name",
+        "metadata-object-id",
+        "metadata-association",
     ]
     assert read.submission_set.source_id == "1.2.250.1.71.4.2.2.1750803447"
     assert [one.code for one in read.entries[0].events] == ["IMP"]
