@@ -5,7 +5,7 @@ Units
     Sizes in octets. Addresses are kept as written and, for look-ups, as their normalised key.
 What is sealed
     `message.summary` holds the subject, names and the security facts: health data, sealed by the
-    application (docs/adr/0006). Bodies are outside the database.
+    application (docs/adr/0006), as is `document_record.sealed`. Bodies are outside the database.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -283,6 +283,23 @@ patient_letter = Table(
     Index("ix_patient_letter_pair", "mailbox_key", "patient_key"),
 )
 
+# What was found of the documents of a message; sealed.
+document_record = Table(
+    "document_record",
+    metadata,
+    Column("message_id", ForeignKey("message.id"), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+# Identifiers of documents as keyed digests, to find versions and copies.
+document_key = Table(
+    "document_key",
+    metadata,
+    Column("message_id", ForeignKey("message.id"), primary_key=True),
+    Column("kind", String(8), primary_key=True),
+    Column("key", String(64), primary_key=True, index=True),
+)
+
 correspondent = Table(
     "correspondent",
     metadata,
@@ -355,4 +372,91 @@ revocation_object = Table(
     Column("kind", String(16), nullable=False),
     Column("kept_at", Instant, nullable=False, index=True),
     Column("octets", LargeBinary, nullable=False),
+)
+
+# Hospital software that speaks HL7 v2 (docs/adr/0026). Messages are named without a foreign key:
+# what is known here never keeps a letter longer than its sender may ask about it.
+hl7_route = Table(
+    "hl7_route",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("application", String(227), nullable=False),  # MSH-3 of its messages
+    Column("facility", String(227), nullable=False),  # MSH-4
+    Column("mailbox_key", String(254), nullable=False),
+    Column("destination", Text, nullable=False),  # where messages for it go; empty: nowhere
+    Column("certificate_name", Text),  # normalised subject of the certificate it shows
+    Column("takes_documents", Boolean, nullable=False),  # those of the mailbox are sent to it
+    Column("last_uid", BigInteger, nullable=False),  # of the mailbox; what is above is looked at
+    Column("created_at", Instant, nullable=False),
+    Column("failures", Integer, nullable=False, default=0),
+    Column("retry_at", Instant),
+    Column("trouble", Text),
+    Column("claimed_by", String(32)),
+    Column("claimed_until", Instant),
+    UniqueConstraint("application", "facility"),
+)
+
+hl7_request = Table(
+    "hl7_request",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),  # of route, control id and content
+    Column("route_id", ForeignKey("hl7_route.id"), nullable=False, index=True),
+    Column("control_id", String(199), nullable=False),
+    Column("own_application", String(227), nullable=False),  # MSH-5: what it calls us
+    Column("own_facility", String(227), nullable=False),
+    Column("charset", String(16), nullable=False),
+    Column("wants_reception", Boolean, nullable=False),
+    Column("wants_reading", Boolean, nullable=False),
+    Column("received_at", Instant, nullable=False, index=True),
+    Column("answer", LargeBinary),  # once every letter of it was accepted
+)
+
+hl7_letter = Table(
+    "hl7_letter",
+    metadata,
+    Column("request_id", ForeignKey("hl7_request.id"), primary_key=True),
+    Column("audience", String(16), primary_key=True),
+    Column("message_id", String(32), nullable=False, index=True),
+)
+
+hl7_recipient = Table(
+    "hl7_recipient",
+    metadata,
+    Column("request_id", ForeignKey("hl7_request.id"), primary_key=True),
+    Column("recipient_key", String(254), primary_key=True),
+    Column("identifier", String(64), nullable=False),
+)
+
+hl7_outgoing = Table(
+    "hl7_outgoing",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("route_id", ForeignKey("hl7_route.id"), nullable=False),
+    Column("subject", String(160), nullable=False, unique=True),  # what it tells of; told once
+    Column("kind", String(8), nullable=False),
+    Column("request_id", ForeignKey("hl7_request.id"), index=True),
+    Column("delivery_id", String(32)),
+    Column("message_id", String(32)),
+    Column("number", Integer, nullable=False, default=0),  # of the document in its letter
+    Column("failure", Text),  # JSON: code, label, table
+    Column("control_id", String(20), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("queued_at", Instant, nullable=False),
+    Column("settled_at", Instant),
+    Column("verdict", String(2)),  # MSA-1 of its answer
+    Column("error_code", String(64)),
+    Column("error_text", Text),
+    Index("ix_hl7_outgoing_waiting", "state", "route_id", "id"),
+)
+
+hl7_intake = Table(
+    "hl7_intake",
+    metadata,
+    Column("route_id", ForeignKey("hl7_route.id"), primary_key=True),
+    Column("message_id", String(32), primary_key=True),
+    Column("documents", Integer, nullable=False),
+    Column("is_answered", Boolean, nullable=False, index=True),
+    Column("taken_at", Instant, nullable=False, index=True),
 )

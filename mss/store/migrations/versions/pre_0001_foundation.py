@@ -166,6 +166,26 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         "ix_patient_letter_pair", "patient_letter", ["mailbox_key", "patient_key"], unique=False
     )
     op.create_table(
+        "document_record",
+        sa.Column("message_id", sa.String(length=32), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["message_id"], ["message.id"], name=op.f("fk_document_record_message_id")
+        ),
+        sa.PrimaryKeyConstraint("message_id", name=op.f("pk_document_record")),
+    )
+    op.create_table(
+        "document_key",
+        sa.Column("message_id", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["message_id"], ["message.id"], name=op.f("fk_document_key_message_id")
+        ),
+        sa.PrimaryKeyConstraint("message_id", "kind", "key", name=op.f("pk_document_key")),
+    )
+    op.create_index(op.f("ix_document_key_key"), "document_key", ["key"], unique=False)
+    op.create_table(
         "correspondent",
         sa.Column("address_key", sa.String(length=254), nullable=False),
         sa.Column("signer_fingerprint", sa.String(length=64), nullable=False),
@@ -805,10 +825,125 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         sa.PrimaryKeyConstraint("generation", "token"),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "hl7_route",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("application", sa.String(length=227), nullable=False),
+        sa.Column("facility", sa.String(length=227), nullable=False),
+        sa.Column("mailbox_key", sa.String(length=254), nullable=False),
+        sa.Column("destination", sa.Text(), nullable=False),
+        sa.Column("certificate_name", sa.Text(), nullable=True),
+        sa.Column("takes_documents", sa.Boolean(), nullable=False),
+        sa.Column("last_uid", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("retry_at", sa.BigInteger(), nullable=True),
+        sa.Column("trouble", sa.Text(), nullable=True),
+        sa.Column("claimed_by", sa.String(length=32), nullable=True),
+        sa.Column("claimed_until", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hl7_route")),
+        sa.UniqueConstraint(
+            "application", "facility", name=op.f("uq_hl7_route_application_facility")
+        ),
+    )
+    op.create_table(
+        "hl7_request",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("route_id", sa.String(length=32), nullable=False),
+        sa.Column("control_id", sa.String(length=199), nullable=False),
+        sa.Column("own_application", sa.String(length=227), nullable=False),
+        sa.Column("own_facility", sa.String(length=227), nullable=False),
+        sa.Column("charset", sa.String(length=16), nullable=False),
+        sa.Column("wants_reception", sa.Boolean(), nullable=False),
+        sa.Column("wants_reading", sa.Boolean(), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("answer", sa.LargeBinary(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["route_id"], ["hl7_route.id"], name=op.f("fk_hl7_request_route_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hl7_request")),
+        sa.UniqueConstraint("digest", name=op.f("uq_hl7_request_digest")),
+    )
+    op.create_index(op.f("ix_hl7_request_route_id"), "hl7_request", ["route_id"], unique=False)
+    op.create_index(
+        op.f("ix_hl7_request_received_at"), "hl7_request", ["received_at"], unique=False
+    )
+    op.create_table(
+        "hl7_letter",
+        sa.Column("request_id", sa.String(length=32), nullable=False),
+        sa.Column("audience", sa.String(length=16), nullable=False),
+        sa.Column("message_id", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["request_id"], ["hl7_request.id"], name=op.f("fk_hl7_letter_request_id")
+        ),
+        sa.PrimaryKeyConstraint("request_id", "audience", name=op.f("pk_hl7_letter")),
+    )
+    op.create_index(op.f("ix_hl7_letter_message_id"), "hl7_letter", ["message_id"], unique=False)
+    op.create_table(
+        "hl7_recipient",
+        sa.Column("request_id", sa.String(length=32), nullable=False),
+        sa.Column("recipient_key", sa.String(length=254), nullable=False),
+        sa.Column("identifier", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["request_id"], ["hl7_request.id"], name=op.f("fk_hl7_recipient_request_id")
+        ),
+        sa.PrimaryKeyConstraint("request_id", "recipient_key", name=op.f("pk_hl7_recipient")),
+    )
+    op.create_table(
+        "hl7_outgoing",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("route_id", sa.String(length=32), nullable=False),
+        sa.Column("subject", sa.String(length=160), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("request_id", sa.String(length=32), nullable=True),
+        sa.Column("delivery_id", sa.String(length=32), nullable=True),
+        sa.Column("message_id", sa.String(length=32), nullable=True),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("failure", sa.Text(), nullable=True),
+        sa.Column("control_id", sa.String(length=20), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("queued_at", sa.BigInteger(), nullable=False),
+        sa.Column("settled_at", sa.BigInteger(), nullable=True),
+        sa.Column("verdict", sa.String(length=2), nullable=True),
+        sa.Column("error_code", sa.String(length=64), nullable=True),
+        sa.Column("error_text", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["route_id"], ["hl7_route.id"], name=op.f("fk_hl7_outgoing_route_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["request_id"], ["hl7_request.id"], name=op.f("fk_hl7_outgoing_request_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hl7_outgoing")),
+        sa.UniqueConstraint("subject", name=op.f("uq_hl7_outgoing_subject")),
+    )
+    op.create_index(
+        op.f("ix_hl7_outgoing_request_id"), "hl7_outgoing", ["request_id"], unique=False
+    )
+    op.create_index(
+        op.f("ix_hl7_outgoing_waiting"), "hl7_outgoing", ["state", "route_id", "id"], unique=False
+    )
+    op.create_table(
+        "hl7_intake",
+        sa.Column("route_id", sa.String(length=32), nullable=False),
+        sa.Column("message_id", sa.String(length=32), nullable=False),
+        sa.Column("documents", sa.Integer(), nullable=False),
+        sa.Column("is_answered", sa.Boolean(), nullable=False),
+        sa.Column("taken_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["route_id"], ["hl7_route.id"], name=op.f("fk_hl7_intake_route_id")
+        ),
+        sa.PrimaryKeyConstraint("route_id", "message_id", name=op.f("pk_hl7_intake")),
+    )
+    op.create_index(op.f("ix_hl7_intake_taken_at"), "hl7_intake", ["taken_at"], unique=False)
+    op.create_index(op.f("ix_hl7_intake_is_answered"), "hl7_intake", ["is_answered"], unique=False)
 
 
 def downgrade() -> None:  # noqa: PLR0915 -- the same, backwards
     """Take back."""
+    for name in ("intake", "outgoing", "recipient", "letter", "request", "route"):
+        op.drop_table(f"hl7_{name}")
     op.drop_table("revocation_source")
     op.drop_table("revocation_object")
     op.drop_table("directory_vocabulary")
@@ -902,6 +1037,9 @@ def downgrade() -> None:  # noqa: PLR0915 -- the same, backwards
     op.drop_index(op.f("ix_acceptance_message_id"), table_name="acceptance")
     op.drop_index(op.f("ix_acceptance_accepted_at"), table_name="acceptance")
     op.drop_table("acceptance")
+    op.drop_index(op.f("ix_document_key_key"), table_name="document_key")
+    op.drop_table("document_key")
+    op.drop_table("document_record")
     op.drop_index("ix_patient_letter_pair", table_name="patient_letter")
     op.drop_table("patient_letter")
     op.drop_index(op.f("ix_quarantine_put_aside_at"), table_name="quarantine")
