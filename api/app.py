@@ -17,6 +17,7 @@ from api.limits import BodyLimit, Framing, HeadAsGet, Journal
 from api.routes import (
     admin_queue,
     directory,
+    documents,
     health,
     mailboxes,
     messages,
@@ -40,6 +41,7 @@ NO_TELEMETRY: Final[TelemetryConfig] = {
 API_ROUTERS: Final = (
     mailboxes.router,
     messages.router,
+    documents.router,
     tracking.router,
     recipients.router,
     directory.router,

@@ -12,6 +12,7 @@ from directory.address import MailAddress
 from directory.errors import AddressSyntaxError, IdentifierSyntaxError
 from directory.identifiers import RPPS
 from mss.errors import NotFoundError
+from mss.mailboxes.documents import DocumentDesk
 from mss.mailboxes.drafting import Drafting
 from mss.mailboxes.lookup import DirectoryLookup
 from mss.mailboxes.reading import Reading
@@ -35,6 +36,10 @@ async def _reading(services: ServicesDep) -> Reading:
     return services.reading
 
 
+async def _documents(services: ServicesDep) -> DocumentDesk:
+    return services.documents
+
+
 async def _drafting(services: ServicesDep) -> Drafting:
     return services.drafting
 
@@ -48,6 +53,7 @@ async def _lookup(services: ServicesDep) -> DirectoryLookup:
 
 
 ReadingDep = Annotated[Reading, Depends(_reading)]
+DocumentsDep = Annotated[DocumentDesk, Depends(_documents)]
 DraftingDep = Annotated[Drafting, Depends(_drafting)]
 TrackingDep = Annotated[TrackingDesk, Depends(_tracking)]
 LookupDep = Annotated[DirectoryLookup, Depends(_lookup)]

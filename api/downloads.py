@@ -9,6 +9,7 @@ Sources
 
 import re
 import unicodedata
+from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
 
@@ -36,6 +37,27 @@ def download(octets: bytes, *, content_type: str, filename: str | None, fallback
         octets,
         headers={"Content-Type": kind, "Content-Disposition": disposition(name)},
     )
+
+
+def show_page(octets: bytes, *, policy: str) -> Response:
+    """Answer with a page of our own making, which its policy keeps from running or fetching."""
+    headers = {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Disposition": "inline",
+        "Content-Security-Policy": policy,
+    }
+    return Response(octets, headers=headers)
+
+
+def etag(octets: bytes) -> str:
+    """Name these very octets."""
+    return f'"{sha256(octets).hexdigest()[:32]}"'
+
+
+def is_unchanged(known: str | None, tag: str) -> bool:
+    """Tell whether the client has the octets already (RFC 9110, 13.1.2)."""
+    named = (one.strip().removeprefix("W/") for one in (known or "")[:2000].split(","))
+    return any(one in {"*", tag} for one in named)
 
 
 def safe_name(filename: str) -> str:

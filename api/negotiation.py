@@ -10,18 +10,19 @@ from typing import Final, Literal
 
 from api.errors import NotAcceptableError
 
-Form = Literal["xml", "pdf"]
+Form = Literal["xml", "pdf", "html", "file"]
 
 # Of two forms that are accepted equally, the first one here is given.
 _MEDIA_TYPES: Final[dict[Form, tuple[str, ...]]] = {
     "xml": ("application/xml", "text/xml"),
     "pdf": ("application/pdf",),
+    "html": ("text/html",),
 }
 _MAX_RANGES: Final = 50
 
 
 def choose_form(named: Form | None, accept: str | None) -> Form:
-    """Decide between XML and PDF."""
+    """Decide between XML, PDF and a page; the bare body must be asked for by its name."""
     if named is not None:
         return named
     ranges = _parse_accept(accept or "*/*")

@@ -13,12 +13,17 @@ from api.schemas import document, mailbox, message, sending
 from mss.clinical.finding import Finding
 from mss.clinical.letter import readable_subject
 from mss.clinical.xdm import FILE_NAME
-from mss.mailboxes.documents import DocumentView
 from mss.mailboxes.drafting import RecipientAnswer
 from mss.mailboxes.reading import MessagePage, MessageView
 from mss.model.delivery import DeliveryState, Tracking
 from mss.model.mailbox import Deposit, Flag, MailboxView
-from mss.model.message import SIGNATURE_TYPES, Participant, PartSummary, Summary
+from mss.model.message import (
+    SIGNATURE_TYPES,
+    DocumentSummary,
+    Participant,
+    PartSummary,
+    Summary,
+)
 from mss.model.security import Security
 from mss.pipeline.submission import Accepted
 
@@ -131,46 +136,6 @@ def recipient_out(answer: RecipientAnswer) -> sending.RecipientOut:
     )
 
 
-def document_out(view: DocumentView, *, message_id: str) -> document.DocumentOut:
-    """Show what a document says about itself."""
-    patient = view.patient
-    return document.DocumentOut(
-        number=view.number,
-        archive_part=view.archive_part,
-        file=view.file,
-        media_type=view.media_type,
-        size_octets=view.size_octets,
-        sha1=view.sha1,
-        type_code=view.type_code,
-        type_label=view.type_label,
-        class_code=view.class_code,
-        format_code=view.format_code,
-        unique_id=view.unique_id,
-        set_id=view.set_id,
-        version=view.version,
-        action=view.action,
-        title=view.title,
-        creation_time=view.creation_time,
-        confidentiality=view.confidentiality,
-        patient=patient
-        and document.PatientOut(
-            ins=patient.ins,
-            oid=patient.oid,
-            birth_name=patient.birth_name,
-            given_name=patient.given_name,
-            birth_date=patient.birth_date,
-            sex=patient.sex,
-        ),
-        authors=[
-            document.AuthorOut(name=author.name, organization=author.organization)
-            for author in view.authors
-        ],
-        body=view.body,
-        has_pdf=view.has_pdf,
-        href=f"{message_path(message_id)}/documents/{view.number}",
-    )
-
-
 def finding_out(finding: Finding) -> document.FindingOut:
     """Show a remark on a document."""
     return document.FindingOut(
@@ -179,6 +144,8 @@ def finding_out(finding: Finding) -> document.FindingOut:
         text=finding.text,
         text_fr=finding.text_fr,
         where=finding.where,
+        next_step=finding.next_step,
+        next_step_fr=finding.next_step_fr,
     )
 
 
@@ -202,10 +169,17 @@ def _item(view: MessageView, *, address: str | None) -> dict[str, object]:
         "verdict": stored.security.verdict,
         "encrypted": stored.security.encrypted,
         "encrypted_for_client": stored.security.encrypted_for_client,
-        "has_documents": any(_is_archive(part) for part in summary.parts),
+        "has_documents": bool(summary.documents) or any(map(_is_archive, summary.parts)),
+        "documents": [_document(one) for one in summary.documents],
         "attachments": _attachments(summary),
         "report": stored.report,
     }
+
+
+def _document(one: DocumentSummary) -> message.DocumentItem:
+    return message.DocumentItem(
+        type_code=one.type_code, type_label=one.type_label, action=one.action
+    )
 
 
 def _deposit_in(deposits: tuple[Deposit, ...], address: str | None) -> Deposit | None:

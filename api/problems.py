@@ -69,6 +69,7 @@ STATUS_OF_ERROR: Final[Mapping[type[MSSError], int]] = {
     errors.AddressTooLongError: 414,
     errors.UnsupportedMediaTypeError: 415,
     mss.ContentRefusedError: 422,
+    mss.DocumentRefusedError: 422,
     mss.DomainNotTrustedError: 422,
     mime.HeaderValueError: 422,
     errors.InvalidFieldsError: 422,

@@ -537,6 +537,25 @@ class PatientConversationError(MSSError):
 
 
 @dataclass(eq=False)
+class DocumentRefusedError(MSSError):
+    """A health document has a fault for which this operator refuses messages.
+
+    Attributes:
+        reason: Code of the finding, one of those in the setting `documents.refuse`.
+    """
+
+    code: ClassVar[str] = "document-refused"
+    retryable: ClassVar[bool] = False
+    public_text: ClassVar[str] = "A health document in the message has a fault not accepted here."
+    public_text_fr: ClassVar[str] = (
+        "Un document de santé du message a un défaut qui n'est pas accepté ici."
+    )
+    next_step: ClassVar[str] = "Correct the document (`mss explain document`) and send it again."
+
+    reason: str
+
+
+@dataclass(eq=False)
 class ContentRefusedError(MSSError):
     """The message carries something that this operator does not take.
 

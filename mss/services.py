@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mss.accounts.credentials import Accounts
 from mss.clock import Clock
+from mss.mailboxes.documents import DocumentDesk
 from mss.mailboxes.drafting import Drafting
 from mss.mailboxes.lifecycle import Mailboxes
 from mss.mailboxes.lookup import DirectoryLookup
@@ -30,6 +31,7 @@ class Services:
     accounts: Accounts
     acceptance: Acceptance
     delivering: Delivering
+    documents: DocumentDesk
     directory: DirectoryLookup
     drafting: Drafting
     health: Health

@@ -499,7 +499,7 @@ class ContentSettings(Section):
 
 
 class DocumentSettings(Section):
-    """Health documents: the schemas and rules that the deep check uses, and what it may cost.
+    """Health documents: what is refused, and what the deep check uses and may cost.
 
     The files are those of the ANS and are not shipped; each operator downloads them. The folders
     are read, never written.
@@ -514,6 +514,12 @@ class DocumentSettings(Section):
         default="",
         description="Folder of the national schematrons (`.sch` with their skeleton beside them, "
         "or compiled `.xsl`); empty: documents are not checked against them.",
+    )
+    refuse: tuple[str, ...] = Field(
+        default=(),
+        description="Codes of findings for which a message is refused "
+        "(docs/document-findings.md); none by default: a fault of content is told to the reader "
+        "and never holds up a letter.",
     )
     deep_check_seconds: float = Field(
         default=60, gt=0, le=3600, description="Longest time that one deep check may take."

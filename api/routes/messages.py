@@ -1,16 +1,14 @@
-"""Sending a message, and reading one: described, raw, part by part, document by document."""
+"""Sending a message, and reading one: described, raw, part by part."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from api import bodies, presentation
 from api.answers import octets, problems
 from api.auth import PrincipalDep, authenticate
 from api.context import AddressPath, DraftingDep, MessageIdPath, PartPath, ReadingDep, ServicesDep
 from api.downloads import download
-from api.negotiation import Form, choose_form
-from api.schemas.document import DocumentList
 from api.schemas.message import MessageOut
 from api.schemas.sending import AcceptedOut, DraftIn
 from api.schemas.wire import AddressText
@@ -26,7 +24,6 @@ IdempotencyKey = Annotated[
         description="Any text unique to this message; a repetition is answered, not sent again.",
     ),
 ]
-DocumentNumber = Annotated[int, Path(ge=1, le=10_000, description="From 1, as in the list.")]
 EnvelopeRecipients = Annotated[
     list[AddressText] | None,
     Query(
@@ -110,45 +107,4 @@ async def get_part(
         content_type=part.content_type,
         filename=part.filename,
         fallback=f"part-{path}",
-    )
-
-
-@router.get("/messages/{message_id}/documents", responses=problems(404, 409))
-async def list_documents(
-    principal: PrincipalDep, message_id: MessageIdPath, reading: ReadingDep
-) -> DocumentList:
-    """List the health documents of a message, as they describe themselves."""
-    documents = await reading.list_documents(principal, message_id)
-    return DocumentList(
-        items=[
-            presentation.document_out(one, message_id=message_id) for one in documents.documents
-        ],
-        findings=[presentation.finding_out(one) for one in documents.findings],
-    )
-
-
-@router.get(
-    "/messages/{message_id}/documents/{number}",
-    response_class=Response,
-    responses=problems(404, 406, 409)
-    | octets("The document.", "application/xml", "text/xml", "application/pdf"),
-)
-async def get_document(
-    principal: PrincipalDep,
-    message_id: MessageIdPath,
-    number: DocumentNumber,
-    reading: ReadingDep,
-    form: Annotated[
-        Form | None, Query(description="Which form; without it the Accept field decides.")
-    ] = None,
-    accept: Annotated[str | None, Header(include_in_schema=False)] = None,
-) -> Response:
-    """Fetch one health document: the CDA itself, or the PDF made of it by its author."""
-    chosen = choose_form(form, accept)
-    content = await reading.get_document(principal, message_id, number, form=chosen)
-    return download(
-        content.octets,
-        content_type=content.content_type,
-        filename=content.filename,
-        fallback=f"document-{number}.{chosen}",
     )

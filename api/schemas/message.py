@@ -20,6 +20,14 @@ class ParticipantOut(View):
     address: str
 
 
+class DocumentItem(View):
+    """A health document, as a list of messages shows it."""
+
+    type_code: str | None
+    type_label: str | None = Field(description="In French.")
+    action: str = Field(description="`new`, `replace` or `delete`.")
+
+
 class MessageItem(View):
     """A message as a list shows it."""
 
@@ -42,6 +50,9 @@ class MessageItem(View):
         "outside, and parts and documents cannot be shown. Fetch `raw` and decrypt it."
     )
     has_documents: bool = Field(description="True if it carries an IHE_XDM archive.")
+    documents: list[DocumentItem] = Field(
+        description="What it carries; empty for messages received before this was noted."
+    )
     attachments: int
     report: str | None = Field(
         description="What a notification is: `delivery`, `disposition` or `integration`."

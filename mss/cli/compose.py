@@ -19,6 +19,7 @@ from mss.accounts.provider_client import open_provider_client
 from mss.antivirus import build_scanner
 from mss.blobs.opening import open_blob_store
 from mss.clock import Clock, SystemClock
+from mss.mailboxes.documents import DocumentDesk
 from mss.mailboxes.drafting import Drafting
 from mss.mailboxes.lifecycle import Mailboxes
 from mss.mailboxes.lookup import DirectoryLookup
@@ -219,6 +220,7 @@ def _hygiene(desk: Desk, blobs: BlobStore, sealer: Sealer) -> Hygiene:
     return Hygiene(
         rates=Rates(database=database, clock=clock, limits=settings.limits),
         patients=PatientDesk(database=database, rules=PatientRules(settings=settings.patients)),
+        refused_findings=frozenset(settings.documents.refuse),
         inspection=Inspection(
             scanner=build_scanner(settings.antivirus),
             policies=(AttachmentPolicy(settings=settings.content),),
@@ -295,12 +297,23 @@ def _assemble(
         settings=settings,
         clock=clock,
     )
+    sealer, limits = acceptance.committer.recorder.sealer, acceptance.mime_limits
+    reading = Reading(
+        database=database,
+        blobs=blobs,
+        sealer=sealer,
+        clock=clock,
+        limits=limits,
+        chain=chain,
+        awake=acceptance.committer.awake,
+    )
     services = Services(
         settings=settings,
         clock=clock,
         accounts=desk.accounts,
         acceptance=acceptance,
         delivering=delivering,
+        documents=DocumentDesk(database=database, sealer=sealer, reading=reading, limits=limits),
         directory=DirectoryLookup(database=database),
         drafting=Drafting(database=database, acceptance=acceptance, clock=clock),
         health=Health(
@@ -315,15 +328,7 @@ def _assemble(
         ),
         mailboxes=desk.mailboxes,
         queue=queue_desk(desk),
-        reading=Reading(
-            database=database,
-            blobs=blobs,
-            sealer=acceptance.committer.recorder.sealer,
-            clock=clock,
-            limits=acceptance.mime_limits,
-            chain=chain,
-            awake=acceptance.committer.awake,
-        ),
+        reading=reading,
         tracking=TrackingDesk(database=database),
         trust=desk.trust,
     )

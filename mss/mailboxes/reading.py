@@ -10,13 +10,10 @@ Errors
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from crypto.sealing import Sealer
 from mss.clock import Clock
 from mss.errors import EncryptedForClientError, InvalidRequestError, NotFoundError
-from mss.mailboxes import documents
-from mss.mailboxes.documents import DocumentSet
 from mss.mime.limits import MimeLimits
 from mss.mime.parse import parse_message, part_octets
 from mss.model.audit import AuditEvent, AuditName
@@ -56,6 +53,14 @@ class PartContent:
     content_type: str
     filename: str | None
     octets: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldMessage:
+    """A message as those who ask hold it, and where it lies among their mailboxes."""
+
+    row: MessageRow
+    deposits: tuple[Deposit, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,28 +164,8 @@ class Reading:
         self, principal: AccountPrincipal, message_id: str, path: str
     ) -> PartContent:
         """Fetch one part of a message, decoded."""
-        raw = await self._readable(principal, message_id)
+        raw = await self.fetch(await self.find_readable(principal, message_id))
         return await asyncio.to_thread(self._part, raw, path)
-
-    async def list_documents(self, principal: AccountPrincipal, message_id: str) -> DocumentSet:
-        """Open the archives of a message and describe the documents inside."""
-        raw = await self._readable(principal, message_id)
-        return await asyncio.to_thread(documents.list_documents, raw, self.limits)
-
-    async def get_document(
-        self,
-        principal: AccountPrincipal,
-        message_id: str,
-        number: int,
-        *,
-        form: Literal["xml", "pdf"],
-    ) -> PartContent:
-        """Fetch one document, as it lies in its archive or in its readable form."""
-        raw = await self._readable(principal, message_id)
-        fetch = documents.document_pdf if form == "pdf" else documents.document_xml
-        filename, octets = await asyncio.to_thread(fetch, raw, self.limits, number)
-        kind = "application/pdf" if form == "pdf" else "text/xml"
-        return PartContent(content_type=kind, filename=filename, octets=octets)
 
     async def mark(
         self,
@@ -237,16 +222,20 @@ class Reading:
             octets=part_octets(raw, part),
         )
 
-    async def _readable(self, principal: AccountPrincipal, message_id: str) -> bytes:
-        """Fetch octets to look into.
+    async def find_readable(self, principal: AccountPrincipal, message_id: str) -> HeldMessage:
+        """Find a message that can be looked into.
 
         Raises:
             EncryptedForClientError: Only the client of the mailbox can.
         """
-        row, _ = await self._find(principal, message_id)
+        row, deposits = await self._find(principal, message_id)
         if self.opened(row).security.encrypted_for_client:
             raise EncryptedForClientError
-        return await self.blobs.get(row.blob_ref)
+        return HeldMessage(row=row, deposits=tuple(deposits))
+
+    async def fetch(self, held: HeldMessage) -> bytes:
+        """Fetch the octets of a message that was found."""
+        return await self.blobs.get(held.row.blob_ref)
 
     async def _find(
         self, principal: AccountPrincipal, message_id: str

@@ -47,6 +47,15 @@ class PartSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentSummary:
+    """One health document that a message carries: what it is, and what to do with it."""
+
+    type_code: str | None
+    type_label: str | None
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """What a list of messages shows, taken from the (protected) header fields."""
 
@@ -62,6 +71,7 @@ class Summary:
     receipt_to: str | None  # Disposition-Notification-To
     parts: tuple[PartSummary, ...]
     headers: tuple[tuple[str, str], ...]  # X-MSS-* as they came
+    documents: tuple[DocumentSummary, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

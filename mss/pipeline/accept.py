@@ -35,6 +35,7 @@ from mss.model.message import SIGNATURE_TYPES, Origin, Participant, PartSummary,
 from mss.model.principal import PeerPrincipal, Principal
 from mss.pipeline.client_keys import ClientKeys, holders_of
 from mss.pipeline.commit import Committer, acceptance_keys
+from mss.pipeline.documents import summarise_documents
 from mss.pipeline.hygiene import Hygiene
 from mss.pipeline.identify import check_author, check_sender, identify
 from mss.pipeline.inspection import PutAsideError
@@ -217,8 +218,10 @@ class Acceptance:
             check_author(submission.principal, sender=submission.envelope.sender, message=kept)
             internet_message_id = kept.internet_message_id or internet_message_id
         summary = summarise(kept, internet_message_id)
-        facts = await self.hygiene.inspect(submission, kept, summary, opened.security)
-        opened = replace(opened, security=facts)
+        seen = await self.hygiene.inspect(submission, kept, summary, opened.security)
+        opened = replace(opened, security=seen.security)
+        if seen.documents is not None:
+            summary = replace(summary, documents=summarise_documents(seen.documents))
         relayed = [one for one in routes if isinstance(one, RelayRoute)]
         own = await self._own_certificate(submission)
         leaving: Mapping[str, bytes] = {}
@@ -239,6 +242,7 @@ class Acceptance:
                 opened, kept, [one.address for one in submission.envelope.recipients]
             ),
             report=_report(submission, kept),
+            documents=seen.documents,
         )
         holders = holders_of(routes, own)
         return await self._with_copies(ready, holders, raw) if holders else ready
@@ -275,7 +279,12 @@ class Acceptance:
             return replace(ready, copies=copies)
         first = next(iter(copies.values()))
         return replace(
-            ready, copies=copies, kept=first.raw, summary=first.summary, security=first.security
+            ready,
+            copies=copies,
+            kept=first.raw,
+            summary=first.summary,
+            security=first.security,
+            documents=None,
         )
 
     def _written(

@@ -26,6 +26,8 @@ ZIP_TYPES: Final = frozenset(
     {"application/zip", "application/x-zip-compressed", "application/x-zip"}
 )
 MAX_ARCHIVES: Final = 20
+ZIP_MARK: Final = b"PK\x03\x04"
+ZIP_IN_BASE64: Final = b"UEsDB"
 MAX_VALUE: Final = 900  # octets: one line of a header
 
 
@@ -60,11 +62,11 @@ def check_fields(
 
 def carries_archive(message: ParsedMessage) -> bool:
     """Tell whether a part of a message may be an archive of documents."""
-    return any(is_named_archive(part) for part in message.parts())
+    return any(may_be_archive(message, part) for part in message.parts())
 
 
 def _documents(message: ParsedMessage) -> Iterator[CdaHeader]:
-    archives = [part for part in message.parts() if is_named_archive(part)]
+    archives = [part for part in message.parts() if may_be_archive(message, part)]
     for part in archives[:MAX_ARCHIVES]:
         try:
             archive = read_archive(part_octets(message.raw, part))
@@ -77,8 +79,16 @@ def _documents(message: ParsedMessage) -> Iterator[CdaHeader]:
                 continue
 
 
-def is_named_archive(part: Part) -> bool:
-    """Tell whether a part says, by its name or its type, that it is an archive of documents."""
+def may_be_archive(message: ParsedMessage, part: Part) -> bool:
+    """Tell whether a part may be an archive: by its name, its type, or how its octets begin.
+
+    Senders omit any of the three. Nothing is decoded here: this is asked of every message.
+    """
     if part.is_multipart:
         return False
-    return (part.filename or "").lower() == FILE_NAME.lower() or part.content_type in ZIP_TYPES
+    if (part.filename or "").lower() == FILE_NAME.lower() or part.content_type in ZIP_TYPES:
+        return True
+    if part.content_type != "application/octet-stream":
+        return False
+    start, stop = part.body_span
+    return message.raw[start : min(stop, start + 64)].lstrip().startswith((ZIP_MARK, ZIP_IN_BASE64))

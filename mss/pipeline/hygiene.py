@@ -5,8 +5,8 @@ their header fields, content and viruses. Each has a module of its own; this nam
 
 Errors
     `MessageRefusedError` (`mail-loop`), `ReplyAddressNotTrustedError`, `RateLimitedError`,
-    `PatientConversationError`, `ContentRefusedError`, `ScannerUnavailableError`; `PutAsideError`,
-    which stays in the pipeline.
+    `PatientConversationError`, `DocumentRefusedError`, `ContentRefusedError`,
+    `ScannerUnavailableError`; `PutAsideError`, which stays in the pipeline.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,13 @@ from directory.address import MailAddress
 from mss.blobs.offload import run_by_size
 from mss.clinical import letter
 from mss.clinical.cda import CdaHeader
-from mss.errors import MessageRefusedError, MSSError, ReplyAddressNotTrustedError
+from mss.clinical.listing import DocumentSet
+from mss.errors import (
+    DocumentRefusedError,
+    MessageRefusedError,
+    MSSError,
+    ReplyAddressNotTrustedError,
+)
 from mss.mime import entity
 from mss.mime.parse import ParsedMessage
 from mss.model.content import Content
@@ -25,6 +31,7 @@ from mss.model.message import Origin, Summary
 from mss.model.principal import AccountPrincipal, PeerPrincipal, Principal, SystemPrincipal
 from mss.model.security import Security, Verdict
 from mss.pipeline import covers
+from mss.pipeline.documents import CarriedDocuments, Inspected, open_documents
 from mss.pipeline.inspection import Inspection
 from mss.pipeline.patients import PatientDesk
 from mss.pipeline.quarantine import Quarantine
@@ -35,12 +42,17 @@ from mss.store.engine import Connection
 from mss.trust_space import TrustSpace
 
 INLINE_OCTETS = 64 * 1024  # an archive above is opened in a thread
+DOCUMENT_INLINE_OCTETS = 4 * 1024  # one whose documents are judged too
 Also = Callable[[Connection, str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hygiene:
-    """Asked by the way in; `quarantine` takes what is put aside."""
+    """Asked by the way in; `quarantine` takes what is put aside.
+
+    Attributes:
+        refused_findings: Codes of findings on documents for which a message is refused.
+    """
 
     rates: Rates
     patients: PatientDesk
@@ -49,6 +61,7 @@ class Hygiene:
     trust: TrustSpace
     domains: frozenset[str]
     host_name: str
+    refused_findings: frozenset[str] = frozenset()
 
     async def check_sender(self, principal: Principal, *, actor: str) -> None:
         """At MAIL: let pass whoever may still send something in this hour."""
@@ -82,14 +95,18 @@ class Hygiene:
 
     async def inspect(
         self, submission: Submission, message: ParsedMessage, summary: Summary, security: Security
-    ) -> Security:
+    ) -> Inspected:
         """Look at what can be read, and add what its readers should know to the security facts."""
         await self.patients.check_answer(submission, message)
         is_readable = security.verdict is not Verdict.UNREADABLE
         findings = security.findings
+        documents = None
         if is_readable and covers.carries_archive(message):
-            documents = await _read_documents(message)
-            findings = (*findings, *covers.check_fields(message, documents))
+            found = await _open_documents(message)
+            documents = found.described()
+            findings = (*findings, *covers.check_fields(message, found.headers))
+            if not submission.is_released and submission.origin is not Origin.SYSTEM:
+                self._check_documents(documents)
         if not submission.is_released and submission.origin is not Origin.SYSTEM:
             content = Content(
                 origin=submission.origin,
@@ -97,9 +114,11 @@ class Hygiene:
                 size_octets=len(message.raw),
                 parts=summary.parts,
             )
-            found = await self.inspection.inspect(message.raw, content, is_readable=is_readable)
-            findings = (*findings, *found)
-        return security if findings == security.findings else replace(security, findings=findings)
+            marks = await self.inspection.inspect(message.raw, content, is_readable=is_readable)
+            findings = (*findings, *marks)
+        if findings != security.findings:
+            security = replace(security, findings=findings)
+        return Inspected(security=security, documents=documents)
 
     def remembering(
         self,
@@ -118,6 +137,12 @@ class Hygiene:
             also(connection, message_id)
 
         return both
+
+    def _check_documents(self, documents: DocumentSet) -> None:
+        """Faults of content never hold up a letter, unless the operator has named them."""
+        for one in documents.all_findings if self.refused_findings else ():
+            if one.code in self.refused_findings:
+                raise DocumentRefusedError(reason=one.code)
 
     def _check_loop(self, submission: Submission, message: ParsedMessage) -> None:
         is_ours = isinstance(submission.principal, SystemPrincipal)
@@ -148,3 +173,8 @@ class Hygiene:
 async def _read_documents(message: ParsedMessage) -> list[CdaHeader]:
     read = partial(covers.read_documents, message)
     return await run_by_size(read, len(message.raw), inline_octets=INLINE_OCTETS)
+
+
+async def _open_documents(message: ParsedMessage) -> CarriedDocuments:
+    read = partial(open_documents, message)
+    return await run_by_size(read, len(message.raw), inline_octets=DOCUMENT_INLINE_OCTETS)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from crypto.sealing import Sealer
+from mss.clinical.listing import DocumentSet
 from mss.clock import Clock
 from mss.mime.reports import Report
 from mss.model.audit import AuditEvent, AuditName
@@ -27,6 +28,7 @@ from mss.pipeline.correlate import correlate, is_bad_news
 from mss.pipeline.submission import LocalRoute, RelayRoute, Submission
 from mss.store import audit, deliveries, mailboxes, messages, notices
 from mss.store.deliveries import NewDelivery
+from mss.store.documents import DocumentRecord, insert_records, make_record
 from mss.store.engine import Connection
 from mss.store.mailboxes import NewDeposit
 from mss.store.summaries import seal_facts
@@ -45,6 +47,7 @@ class Ready:
         leaving: For each recipient of another operator (normalised address): the protected octets.
         report: What the message reports, when it is a DSN or an MDN.
         copies: What mailboxes hold (normalised address) whose keys only their clients have.
+        documents: What was found of its health documents, if it carries any.
     """
 
     submission: Submission
@@ -57,6 +60,7 @@ class Ready:
     security: Security
     report: Report | None
     copies: Mapping[str, OwnCopy] = field(default_factory=dict)
+    documents: DocumentSet | None = None
 
 
 class RepeatError(Exception):
@@ -86,6 +90,7 @@ class Letter:
     stored: Stored
     also: Also | None
     own_bodies: Mapping[str, OwnBody] = field(default_factory=dict)
+    documents: DocumentRecord | None = None
 
     @property
     def own_key(self) -> str | None:
@@ -143,7 +148,17 @@ class Recorder:
             )
             for key, copy in ready.copies.items()
         }
-        return Letter(ready=ready, row=row, stored=stored, also=also, own_bodies=own_bodies)
+        documents = None
+        if ready.documents is not None:
+            documents = make_record(self.sealer, message_id=message_id, found=ready.documents)
+        return Letter(
+            ready=ready,
+            row=row,
+            stored=stored,
+            also=also,
+            own_bodies=own_bodies,
+            documents=documents,
+        )
 
     def record(self, connection: Connection, letters: Sequence[Letter]) -> list[None]:
         """Write letters down.
@@ -173,6 +188,7 @@ class Recorder:
             deposits += _sent(one, own)
         deliveries.insert_deliveries(connection, added)
         mailboxes.insert_deposits(connection, deposits)
+        insert_records(connection, [one.documents for one in letters if one.documents])
         self._owe_successes(connection, letters, added)
         for one in letters:
             if one.also is not None:

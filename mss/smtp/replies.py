@@ -145,6 +145,7 @@ REPLIES: Final[dict[str, tuple[int, str]]] = {
     "patient-address-invalid": (550, "5.1.3"),
     "patient-conversation-closed": (550, "5.7.1"),
     "content-refused": (550, "5.7.1"),
+    "document-refused": (550, "5.6.0"),
     "scanner-unavailable": (451, "4.7.1"),
     "conflict": (554, "5.5.0"),
     "invalid-request": (554, "5.5.0"),

@@ -25,6 +25,8 @@ from mss.store.tables import (
     acceptance,
     delivery,
     deposit,
+    document_key,
+    document_record,
     idempotency,
     message,
     notice,
@@ -179,7 +181,8 @@ def release_bodies(connection: Connection, *, before: datetime, limit: int) -> s
 
     The protected body of a delivery is needed until its last attempt. What is kept of a message is
     needed while it lies in a mailbox, waits to be carried, or a notice is still owed about it; then
-    its summary goes too. The row stays: a sender may ask for years what became of a letter.
+    its summary and what was found of its documents go too. The row stays: a sender may ask for
+    years what became of a letter.
 
     Args:
         connection: To change, inside the caller's transaction.
@@ -215,6 +218,8 @@ def release_bodies(connection: Connection, *, before: datetime, limit: int) -> s
         .where(message.c.id.in_([row.id for row in idle]))
         .values(blob_ref=RELEASED, summary=b"")
     )
+    for table in (document_key, document_record):
+        connection.execute(delete(table).where(table.c.message_id.in_([row.id for row in idle])))
     released = {row.blob_ref for row in (*done, *idle)}
     return released - referenced_blobs(connection, released)
 

@@ -16,13 +16,16 @@ from mss.store.tables import (
     delivery,
     delivery_event,
     deposit,
+    document_key,
+    document_record,
     idempotency,
     message,
     metadata,
     notice,
 )
 
-_OWN = (acceptance, idempotency, delivery)  # rows that live and die with their message
+# Rows that live and die with their message.
+_OWN = (acceptance, idempotency, document_key, document_record, delivery)
 
 
 def forget_settled(connection: Connection, *, before: datetime, limit: int) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 from directory.address import MailAddress
 from directory.identifiers import NationalPersonId
@@ -16,7 +16,15 @@ from directory.model import MailboxEntry, MailboxKind, Practitioner
 from directory.search import MatchClass, SearchHit, SearchPage, SearchQuery
 from mss.clinical import finding
 from mss.errors import MSSError, NotAuthenticatedError, NotFoundError
-from mss.mailboxes.documents import AuthorView, DocumentSet, DocumentView, PatientView
+from mss.mailboxes.document_links import DocumentLinks, DocumentPlace
+from mss.mailboxes.documents import (
+    AuthorView,
+    DocumentForm,
+    DocumentView,
+    LinkedDocument,
+    LinkedDocuments,
+    PatientView,
+)
 from mss.mailboxes.drafting import OutgoingDraft, RecipientAnswer
 from mss.mailboxes.reading import MarkResult, MessagePage, MessageView, PartContent
 from mss.model.delivery import DeliveryState, Station, Tracking, TrackingEvent
@@ -41,6 +49,13 @@ SUBJECT = "XDM/1.0/DDM+Lettre de liaison à la sortie PAT-TROIS Dominique 15/07/
 RAW = b"From: a@b.fr\r\nSubject: one\r\n\r\nbody \x00\xff\r\n"
 PDF = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n"
 CDA = b"<?xml version='1.0'?><ClinicalDocument xmlns='urn:hl7-org:v3'/>"
+PAGE = b"<!DOCTYPE html><title>Lettre</title>"
+DOCUMENT_FORMS: dict[DocumentForm, tuple[str, bytes]] = {
+    "xml": ("text/xml", CDA),
+    "pdf": ("application/pdf", PDF),
+    "html": ("text/html; charset=utf-8", PAGE),
+    "file": ("text/html", b"<script>alert(1)</script>"),
+}
 MESSAGE_LIMIT = 64 * 1024
 
 
@@ -160,6 +175,11 @@ def a_document() -> DocumentView:
     )
 
 
+def links_of_a_document() -> DocumentLinks:
+    """Link it to another letter of the same mailbox."""
+    return DocumentLinks(replaces=(DocumentPlace(MISSING_ID, 2),))
+
+
 def a_hit() -> SearchHit:
     """Make one line of a directory search."""
     person = Practitioner(
@@ -251,25 +271,6 @@ class FakeReading:
             raise NotFoundError(what="part")
         return self.part
 
-    async def list_documents(self, principal: AccountPrincipal, message_id: str) -> DocumentSet:
-        await self.get_message(principal, message_id)
-        remark = finding.warning("ins-key", "The key is wrong.", "La clé est fausse.", where="INS")
-        return DocumentSet(documents=(a_document(),), findings=(remark,))
-
-    async def get_document(
-        self,
-        principal: AccountPrincipal,
-        message_id: str,
-        number: int,
-        *,
-        form: Literal["xml", "pdf"],
-    ) -> PartContent:
-        await self.get_message(principal, message_id)
-        if number != 1:
-            raise NotFoundError(what="document")
-        kind, octets = {"xml": ("text/xml", CDA), "pdf": ("application/pdf", PDF)}[form]
-        return PartContent(content_type=kind, filename=f"DOC0001.{form}", octets=octets)
-
     async def mark(
         self,
         principal: AccountPrincipal,
@@ -299,6 +300,28 @@ class FakeReading:
     def _fail(self) -> None:
         if self.trouble is not None:
             raise self.trouble
+
+
+@dataclass(slots=True)
+class FakeDocuments:
+    """Holds one document of whatever letter the reader may see."""
+
+    reading: FakeReading
+
+    async def list_documents(self, principal: AccountPrincipal, message_id: str) -> LinkedDocuments:
+        await self.reading.get_message(principal, message_id)
+        remark = finding.warning("ins-key", "The key is wrong.", "La clé est fausse.", where="INS")
+        document = LinkedDocument(view=a_document(), links=links_of_a_document())
+        return LinkedDocuments(documents=(document,), findings=(remark,))
+
+    async def get_document(
+        self, principal: AccountPrincipal, message_id: str, number: int, *, form: DocumentForm
+    ) -> PartContent:
+        await self.reading.get_message(principal, message_id)
+        if number != 1:
+            raise NotFoundError(what="document")
+        kind, octets = DOCUMENT_FORMS[form]
+        return PartContent(content_type=kind, filename=f"DOC0001.{form}", octets=octets)
 
 
 def _lies_in(letter: MessageView, address: str) -> bool:
@@ -438,6 +461,7 @@ class FakeServices:
     settings: Settings
     clock: FakeClock
     accounts: FakeAccounts
+    documents: FakeDocuments
     reading: FakeReading
     drafting: FakeDrafting
     tracking: FakeTracking
@@ -452,6 +476,7 @@ class FakeServices:
 def fake_services(*, message_octets: int = MESSAGE_LIMIT) -> FakeServices:
     """Make the services of an operator with two accounts, a letter in the mailbox of each."""
     letters = (a_letter(), a_letter(message_id=PAULS_LETTER_ID, mailbox=PAUL))
+    reading = FakeReading({one.message.id: one for one in letters})
     return FakeServices(
         settings=Settings(
             home=Path("/nowhere"),
@@ -462,7 +487,8 @@ def fake_services(*, message_octets: int = MESSAGE_LIMIT) -> FakeServices:
         accounts=FakeAccounts(
             {TOKEN: a_principal("anne", ANNE), PAULS_TOKEN: a_principal("paul", PAUL)}
         ),
-        reading=FakeReading({one.message.id: one for one in letters}),
+        documents=FakeDocuments(reading),
+        reading=reading,
         drafting=FakeDrafting(),
         tracking=FakeTracking(),
         directory=FakeLookup(),

@@ -78,6 +78,7 @@ async def test_a_message_of_the_list_says_what_a_reader_needs(client: httpx.Asyn
         "encrypted": True,
         "encrypted_for_client": False,
         "has_documents": True,
+        "documents": [],
         "attachments": 2,
         "report": None,
     }

@@ -187,6 +187,8 @@ async def test_documents_describe_themselves(client: httpx.AsyncClient) -> None:
             "text": "The key is wrong.",
             "text_fr": "La clé est fausse.",
             "where": "INS",
+            "next_step": "",
+            "next_step_fr": "",
         }
     ]
 

@@ -79,8 +79,8 @@ async def test_a_letter_of_others_does_not_exist(
         reading.get_message(lab, accepted.message_id),
         reading.get_raw(lab, accepted.message_id),
         reading.get_part(lab, accepted.message_id, "1"),
-        reading.list_documents(lab, accepted.message_id),
-        reading.get_document(lab, accepted.message_id, 1, form="xml"),
+        pair.hospital.services.documents.list_documents(lab, accepted.message_id),
+        pair.hospital.services.documents.get_document(lab, accepted.message_id, 1, form="xml"),
         reading.get_message(lab, "0" * 32),
     ):
         with pytest.raises(NotFoundError):

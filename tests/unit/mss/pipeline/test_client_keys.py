@@ -172,9 +172,9 @@ async def test_parts_and_documents_say_that_they_cannot_be_shown(
     with pytest.raises(EncryptedForClientError):
         await reading.get_part(reader, view.message.id, "1")
     with pytest.raises(EncryptedForClientError):
-        await reading.list_documents(reader, view.message.id)
+        await practices.services.documents.list_documents(reader, view.message.id)
     with pytest.raises(EncryptedForClientError):
-        await reading.get_document(reader, view.message.id, 1, form="xml")
+        await practices.services.documents.get_document(reader, view.message.id, 1, form="xml")
     assert await reading.get_raw(reader, view.message.id)
 
 
