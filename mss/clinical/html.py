@@ -24,11 +24,11 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
-import nh3
 from lxml.etree import _Element
 
 from mss.clinical.cda_read import parse_cda
 from mss.clinical.document import BodyKind, CdaDocument, CdaSyntaxError
+from mss.clinical.html_fence import sanitise
 from mss.clinical.html_header import write_header
 from mss.clinical.html_media import find_picture, picture_of
 from mss.clinical.html_narrative import Attachment, NarrativeWriter, targets
@@ -45,27 +45,9 @@ MAX_SECTION_DEPTH: Final = 12
 
 _NS: Final = {"h": CDA}
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2}")
-_ANCHOR: Final = re.compile(r"#[ns]\d{1,7}")
-_PICTURE: Final = re.compile(r"data:image/(?:png|jpeg|gif);base64,[A-Za-z0-9+/]+={0,2}")
 _AROUND_MEDIA: Final = frozenset(
     f"{{{CDA}}}{name}" for name in ("entryRelationship", "regionOfInterest")
 )
-_TAGS: Final = frozenset(
-    (
-        *("a", "br", "caption", "dd", "del", "div", "dl", "dt", "figcaption", "figure", "footer"),
-        *("h1", "h2", "h3", "h4", "h5", "h6", "header", "img", "ins", "li", "nav", "ol", "p"),
-        *("pre", "section", "span", "sub", "sup", "table", "tbody", "td", "tfoot", "th"),
-        *("thead", "tr", "ul"),
-    )
-)
-_ATTRIBUTES: Final = {
-    "*": {"class", "id", "aria-label", "role", "tabindex", "lang"},
-    "a": {"href"},
-    "img": {"src", "alt"},
-    "ol": {"type"},
-    "td": {"colspan", "rowspan"},
-    "th": {"colspan", "rowspan", "scope"},
-}
 _NOTICES: Final = {
     "page-cut": "Ce document est trop long pour être affiché en entier. Ouvrez le fichier "
     "d'origine pour lire la suite.",
@@ -325,7 +307,7 @@ def _assemble(page: _Page, head: HtmlWriter, document: CdaDocument) -> bytes:
         '<meta name="referrer" content="no-referrer">'
         f'<meta http-equiv="Content-Security-Policy" content="{_page_policy()}">'
         f"<style>{_style()}</style></head>"
-        f"<body><main>{_sanitised(inside)}</main></body></html>\n"
+        f"<body><main>{sanitise(inside)}</main></body></html>\n"
     ).encode()
 
 
@@ -359,27 +341,6 @@ def _foot(identifier: Identifier | None) -> str:
         name = f"Document {identifier.xds[:200]}. " if identifier else ""
         out.text(f"{name}Affichage par le serveur de messagerie ; le fichier d'origine fait foi.")
     return out.html()
-
-
-def _sanitised(html: str) -> str:
-    """Let pass only what a page may hold: the second fence, which should find nothing to do."""
-    return nh3.clean(
-        html,
-        tags=set(_TAGS),
-        clean_content_tags=set(),
-        attributes=_ATTRIBUTES,
-        attribute_filter=_allowed,
-        url_schemes={"data"},
-        link_rel=None,
-    )
-
-
-def _allowed(tag: str, name: str, value: str) -> str | None:
-    if name == "href":
-        return value if tag == "a" and _ANCHOR.fullmatch(value) else None
-    if name == "src":
-        return value if tag == "img" and _PICTURE.fullmatch(value) else None
-    return value
 
 
 @cache

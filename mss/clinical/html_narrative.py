@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from lxml import etree
 from lxml.etree import _Element
 
 from mss.clinical.html_media import Picture
@@ -37,6 +36,7 @@ _PLAIN_INLINE: Final = {"sub": "sub", "sup": "sup"}
 _ROW_GROUPS: Final = {"thead": "thead", "tbody": "tbody", "tfoot": "tfoot"}
 _SHOWN_SCHEMES: Final = ("http://", "https://", "mailto:", "tel:")
 _MAX_SHOWN_ADDRESS: Final = 300
+_PREFIX: Final = f"{{{CDA}}}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,7 +361,8 @@ def _stray_words(element: _Element, expected: set[str]) -> str:
 
 
 def _styles(element: _Element) -> list[str]:
-    return [one.lower() for one in _STYLES.findall(element.get("styleCode", "")[:200])]
+    asked = element.get("styleCode")
+    return [one.lower() for one in _STYLES.findall(asked[:200])] if asked else []
 
 
 def _classes(element: _Element, *more: str) -> str | None:
@@ -391,5 +392,5 @@ def _children(element: _Element, name: str) -> Iterator[_Element]:
 
 def _name(element: _Element) -> str:
     """Name an element of a narrative; those of other vocabularies have no name here."""
-    name = etree.QName(element)
-    return name.localname if name.namespace == CDA else ""
+    tag = str(element.tag)
+    return tag[len(_PREFIX) :] if tag.startswith(_PREFIX) else ""

@@ -16,7 +16,7 @@ from html import escape
 from typing import Final
 
 MAX_TEXT_OCTETS: Final = 4 * 1024 * 1024  # markup and text of one page, images not counted
-MAX_ELEMENTS: Final = 120_000
+MAX_ELEMENTS: Final = 60_000
 
 _REORDERING: Final = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _INVISIBLE: Final = (
