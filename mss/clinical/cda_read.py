@@ -37,9 +37,18 @@ def parse_cda(octets: bytes) -> CdaDocument:
     Raises:
         CdaSyntaxError: The octets are not a CDA document, or XML with a forbidden construct.
     """
+    return open_cda(octets)[1]
+
+
+def open_cda(octets: bytes) -> tuple[_Element, CdaDocument]:
+    """Read a document and keep its tree, for those who show the body.
+
+    Raises:
+        CdaSyntaxError: The octets are not a CDA document, or XML with a forbidden construct.
+    """
     root, is_self_presenting = _open(octets)
     kind, media_type = _body(root)
-    return CdaDocument(
+    return root, CdaDocument(
         header=read_header(root),
         body=kind,
         media_type=media_type,

@@ -26,8 +26,8 @@ from typing import Final
 
 from lxml.etree import _Element
 
-from mss.clinical.cda_read import parse_cda
-from mss.clinical.document import BodyKind, CdaDocument, CdaSyntaxError
+from mss.clinical.cda_read import open_cda
+from mss.clinical.document import BodyKind, CdaDocument
 from mss.clinical.html_fence import sanitise
 from mss.clinical.html_header import write_header
 from mss.clinical.html_media import find_picture, picture_of
@@ -35,7 +35,6 @@ from mss.clinical.html_narrative import Attachment, NarrativeWriter, targets
 from mss.clinical.html_writer import HtmlWriter, PageFullError
 from mss.clinical.narrative import CDA
 from mss.clinical.people import Identifier
-from mss.clinical.safe_xml import XMLRefusedError, parse_xml
 
 MAX_IMAGES_OCTETS: Final = 16 * 1024 * 1024  # as written in the page
 MAX_CONTENTS: Final = 200
@@ -96,8 +95,7 @@ def render_html(octets: bytes, *, is_deletion: bool = False) -> HtmlPage:
     Raises:
         CdaSyntaxError: The octets are not a CDA document.
     """
-    document = parse_cda(octets)
-    root = _find_document(octets)
+    root, document = open_cda(octets)
     texts = list(root.iterfind(".//h:section/h:text", _NS))
     out = HtmlWriter()
     narrative = NarrativeWriter(
@@ -130,17 +128,6 @@ def _page_policy() -> str:
         "default-src 'none'; img-src data:; "
         f"style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     )
-
-
-def _find_document(octets: bytes) -> _Element:
-    try:
-        root = parse_xml(octets)
-    except XMLRefusedError as error:
-        raise CdaSyntaxError(error.reason) from error
-    found = next(root.iter(f"{{{CDA}}}ClinicalDocument"), None)
-    if found is None:
-        raise CdaSyntaxError("no-clinical-document")
-    return found
 
 
 # The body
