@@ -48,6 +48,11 @@ class DirectorySettings(Section):
     ask_peer_seconds: float = Field(
         default=5, gt=0, description="Longest wait for that answer; without one, mail is queued."
     )
+    search_folder: str = Field(
+        default="search",
+        description="Folder of the search indexes, one for each directory in force; each machine "
+        "that searches has its own, and makes what is missing from the database.",
+    )
 
 
 class KeySettings(Section):
@@ -111,6 +116,8 @@ class ListenSettings(Section):
     imaps: str = Field(default="", description="Reserved for the IMAP door, TLS from the start.")
     api: str = Field(default="127.0.0.1:2443", description="REST API (HTTPS).")
     admin: str = Field(default="127.0.0.1:2481", description="Administration: metrics, HTTP.")
+    mllp: str = Field(default="", description="HL7 v2 of hospital software (MLLP), in clear.")
+    mllps: str = Field(default="", description="HL7 v2 of hospital software (MLLP over TLS).")
 
 
 class TlsSettings(Section):
@@ -527,8 +534,8 @@ class DocumentSettings(Section):
     deep_check_memory_octets: int = Field(
         default=3 * 1024**3,
         ge=256 * 1024**2,
-        description="Address space that the process of the deep check may use; the whole national "
-        "set needs about one gibibyte of memory.",
+        description="Memory that the process of the deep check may allocate; the whole national "
+        "set needs about one gibibyte.",
     )
 
 
@@ -560,6 +567,75 @@ class AdministrationSettings(Section):
         default=(),
         description="Names of the accounts that may use `/v1/admin` on the administration "
         "listener.",
+    )
+
+
+class HL7Settings(Section):
+    """Hospital software that speaks HL7 v2; each piece has a route (`mss hl7 route add`)."""
+
+    application: str = Field(
+        default="MSS", max_length=180, description="What this server calls itself (MSH-3)."
+    )
+    facility: str = Field(
+        default="", max_length=180, description="Whose it is (MSH-4); empty: the host name."
+    )
+    product: str = Field(
+        default="", description="`X-MSS-NIL` of the letters that it writes; empty: none."
+    )
+    processing_ids: tuple[Literal["P", "T", "D"], ...] = Field(
+        default=("P",),
+        min_length=1,
+        description="Processing identifiers (MSH-11) whose requests are carried out.",
+    )
+    strict: bool = Field(
+        default=False,
+        description="Refuse what the guide forbids and software does all the same: combinations of "
+        "masking and destinations that its matrix leaves out, requests without ORC-1, sender or "
+        "some of the metadata.",
+    )
+    client_certificates: Literal["require", "ask", "none"] = Field(
+        default="require",
+        description="Whether software shows a certificate at `listen.mllps`; a route that names a "
+        "certificate is served with it only.",
+    )
+    networks: tuple[str, ...] = Field(
+        default=("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),
+        description="Networks that software may connect from without a certificate.",
+    )
+    frame_octets: int = Field(
+        default=32 * 1024 * 1024, ge=1024, description="Largest message over MLLP."
+    )
+    connections: int = Field(default=64, ge=1, description="Simultaneous connections over MLLP.")
+    idle_seconds: float = Field(
+        default=600, gt=0, description="Longest pause between two messages of a connection."
+    )
+    frame_seconds: float = Field(
+        default=60, gt=0, description="Longest time for a message to come in, or an answer to go."
+    )
+    answer_seconds: float = Field(
+        default=60, gt=0, description="Longest wait for the answer of software that we call."
+    )
+    connect_seconds: float = Field(default=10, gt=0, description="Longest wait to connect to it.")
+    delays: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(5, 30, 60, 300, 900),
+        min_length=1,
+        description="Seconds before each further attempt to reach it; the last one repeats.",
+    )
+    expires_after: float = Field(
+        default=2 * 86400, gt=0, description="Seconds after which a message for it is given up."
+    )
+    poll_seconds: float = Field(
+        default=1.0, gt=0, description="Pause between two looks at what is to be sent."
+    )
+    tell_failures: bool = Field(
+        default=True,
+        description="Tell software that a letter did not arrive or was not taken in, even if it "
+        "asked for no receipt.",
+    )
+    results_mailbox: str = Field(
+        default="",
+        description="Mailbox that is told by ordinary mail when a document that arrived could not "
+        "be taken in and its sender asked for no receipt; empty: nobody.",
     )
 
 
@@ -618,6 +694,7 @@ class Settings(BaseSettings):
     documents: DocumentSettings = Field(default_factory=DocumentSettings)
     patients: PatientSettings = Field(default_factory=PatientSettings)
     administration: AdministrationSettings = Field(default_factory=AdministrationSettings)
+    hl7: HL7Settings = Field(default_factory=HL7Settings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
 
     @classmethod

@@ -6,8 +6,8 @@ connection is in. `import_snapshot` commits as it goes, so that it never holds t
 SQLite for more than one batch: give it a connection of its own, not one inside `begin()`.
 
 `metadata` holds the tables, all named `directory_…`; the server's migrations own them, and
-`create_tables` makes them for whoever uses this package alone. Search needs nothing beside them:
-words are rows of an ordinary table, found by range.
+`create_tables` makes them for whoever uses this package alone. Searching needs a folder beside
+them, on each machine that searches, for the index of each generation (`SearchDesk`).
 """
 
 from directory.index_sql.certificates import (
@@ -36,23 +36,29 @@ from directory.index_sql.finding import (
     list_mailboxes_of,
     stats,
 )
+from directory.index_sql.indexing import build_search_index
+from directory.index_sql.lines import find_line, find_sheet
 from directory.index_sql.loading import SqlGenerationStore, import_snapshot
-from directory.index_sql.searching import search
+from directory.index_sql.searching import SearchDesk
 from directory.index_sql.tables import create_tables, metadata
 
 __all__ = [
     "DeclaredMailbox",
     "DirectoryStats",
     "Publication",
+    "SearchDesk",
     "SqlGenerationStore",
+    "build_search_index",
     "create_tables",
     "declare_mailbox",
     "find_certificates",
+    "find_line",
     "find_declared",
     "find_live_generation",
     "find_mailbox",
     "find_organization",
     "find_practitioner",
+    "find_sheet",
     "has_mailbox",
     "import_snapshot",
     "is_domain_known",
@@ -62,7 +68,6 @@ __all__ = [
     "metadata",
     "publish_certificate",
     "purge_certificates",
-    "search",
     "stats",
     "withdraw_certificate",
     "withdraw_mailbox",

@@ -1,315 +1,239 @@
-"""Run a search: find candidates by the rarest term, rank them, fill one page.
+"""Search people and the mailboxes of structures, in the generation in force or in a cursor's.
 
-The rarest term is found from the counts in `directory_vocabulary`; its words are one range of
-`directory_token` each, and the other terms are conditions on the index text of the same subject.
-At most `MAX_CANDIDATES` are ranked; a query that meets more is answered with the nearest words
-first, and its total is a lower bound.
+The index says who answers and in which order; the rows say what is shown, and they are read when
+the page is made. So a mailbox that went onto the liste rouge a moment ago is not shown, whatever
+the index says.
+
+Shapes
+    A *layer* is an index, and the subjects that it knows better than the layers below. The lowest
+    is the national one of a generation, in its folder; those above hold whom our own operator's
+    declarations touch, in memory. All layers together are a *view*, which never changes.
+Errors
+    `CursorSyntaxError`, `CursorExpiredError`; `OSError` when an index cannot be written.
 """
 
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import Connection, Engine, func, select
 
 from directory.errors import CursorExpiredError
 from directory.index_sql import tables
 from directory.index_sql.finding import find_live_number
-from directory.index_sql.keys import practitioner_number
-from directory.index_sql.rows import AnyRow, Which, load_mailboxes, load_practitioners
-from directory.model import MailboxEntry, Organization, Practitioner
-from directory.search import (
-    Candidate,
-    Facet,
-    MatchClass,
-    Pattern,
-    SearchHit,
-    SearchPage,
-    SearchQuery,
-    Term,
-    build_cursor,
-    may_be_mistyped,
-    neighbours,
-    parse_cursor,
-    prefer,
-    rank,
-)
+from directory.index_sql.indexing import build_search_index, load_subjects
+from directory.index_sql.lines import load_lines
+from directory.model import Position
+from directory.search import Cursor, SearchPage, SearchQuery
+from directory.search_index.answering import Layer, View, answer
+from directory.search_index.folder import IndexFolder, OpenIndex
 
-MAX_CANDIDATES: Final = 500
-MAX_CORRECTIONS: Final = 12
-"""Known words that one mistyped word is replaced by, the most frequent ones."""
-
-Ranked = list[tuple[MatchClass, int]]
-_NEVER_FIRST: Final = f":{Facet.MAILBOX_KIND}:"
+MAX_LAYERS: Final = 4
+MAX_VIEWS: Final = 16
+MAX_INDEXES: Final = 3
+_SAMPLE: Final = 200
 
 
-def search(connection: Connection, query: SearchQuery) -> SearchPage:
-    """Answer a search. The liste rouge is invisible, even to its exact address.
+@dataclass(frozen=True, slots=True)
+class _Revision:
+    """What was declared at some moment: how much, and the last time that something changed."""
 
-    Raises:
-        CursorSyntaxError: The cursor is not one of ours.
-        CursorExpiredError: The directory was replaced since the page before.
+    count: int
+    changed_at: datetime | None
+
+    def __str__(self) -> str:
+        last = 0 if self.changed_at is None else tables.to_microseconds(self.changed_at)
+        return f"{self.count}-{last}"
+
+
+class SearchDesk:
+    """Answers searches; one for a process, shared by its threads.
+
+    Args:
+        folder: Where the indexes of generations are kept.
     """
-    generation = find_live_number(connection)
-    offset = 0
-    if query.cursor is not None:
-        expected, offset = parse_cursor(query.cursor)
-        if expected != generation:
-            raise CursorExpiredError
-    if generation is None:
-        return SearchPage(hits=(), total=0)
-    ranked, is_exact = _Search(connection, generation, query).run()
-    end = offset + query.page_size
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.RLock()
+        self._indexes: OrderedDict[int, OpenIndex] = OrderedDict()
+        self._views: OrderedDict[tuple[int, str], View] = OrderedDict()
+        self._latest: dict[int, tuple[_Revision, View]] = {}
+        self._building: threading.Thread | None = None
+
+    def search(self, connection: Connection, query: SearchQuery) -> SearchPage:
+        """Answer a search. The liste rouge is invisible, even to its exact address.
+
+        Raises:
+            CursorSyntaxError: The cursor is not one of ours.
+            CursorExpiredError: The directory has changed since the page before.
+        """
+        if query.cursor is not None:
+            return self._following(connection, query, Cursor.parse(query.cursor))
+        live = find_live_number(connection)
+        if live is None:
+            return SearchPage(hits=(), total=0)
+        generation = self._ready_generation(connection, live)
+        revision, view = self._view(connection, generation)
+        place = Cursor(generation=generation, revision=str(revision), offset=0)
+        return _page(connection, view, query, place)
+
+    def prepare(self, connection: Connection) -> None:
+        """Open, or make, the index of the generation in force, before somebody asks."""
+        live = find_live_number(connection)
+        if live is not None:
+            self._index(connection, live)
+
+    def _following(self, connection: Connection, query: SearchQuery, place: Cursor) -> SearchPage:
+        with self._lock:
+            view = self._views.get((place.generation, place.revision))
+        if view is None:
+            if not _is_kept(connection, place.generation):
+                raise CursorExpiredError
+            revision, view = self._view(connection, place.generation)
+            if str(revision) != place.revision:
+                raise CursorExpiredError
+        return _page(connection, view, query, place)
+
+    # -- indexes -------------------------------------------------------------------------------
+
+    def _ready_generation(self, connection: Connection, live: int) -> int:
+        """Return the generation to answer from: the one in force, or the last while it is made."""
+        with self._lock:
+            if live in self._indexes or IndexFolder(self._folder, live).is_complete:
+                return live
+            last = next(reversed(self._indexes), None)
+            if last is None or not _is_kept(connection, last):
+                return live
+            if self._building is None or not self._building.is_alive():
+                self._building = threading.Thread(
+                    target=self._build, args=(connection.engine, live, last), daemon=True
+                )
+                self._building.start()
+            return last
+
+    def _build(self, engine: Engine, generation: int, before: int) -> None:
+        with engine.connect() as connection:
+            build_search_index(connection, generation, self._folder, before=before)
+
+    def _index(self, connection: Connection, generation: int) -> OpenIndex:
+        with self._lock:
+            found = self._indexes.get(generation)
+            if found is None:
+                folder = IndexFolder(self._folder, generation)
+                if not folder.is_complete:
+                    with connection.engine.connect() as own:
+                        build_search_index(own, generation, self._folder)
+                found = self._indexes[generation] = OpenIndex.open(folder)
+                while len(self._indexes) > MAX_INDEXES:
+                    self._forget(next(iter(self._indexes)))
+            return found
+
+    def _forget(self, generation: int) -> None:
+        self._indexes.pop(generation, None)
+        self._latest.pop(generation, None)
+        for key in [key for key in self._views if key[0] == generation]:
+            del self._views[key]
+
+    # -- declared mailboxes ----------------------------------------------------------------------
+
+    def _view(self, connection: Connection, generation: int) -> tuple[_Revision, View]:
+        """Return what is to be asked, with everything declared up to now."""
+        table = tables.declared_mailbox
+        count, changed_at = connection.execute(
+            select(func.count(), func.max(table.c.changed_at)).select_from(table)
+        ).one()
+        revision = _Revision(count, changed_at)
+        with self._lock:
+            known = self._latest.get(generation)
+            if known is not None and known[0] == revision:
+                return known
+            index = self._index(connection, generation)
+            view = self._build_view(connection, generation, index, known)
+            self._latest[generation] = (revision, view)
+            self._views[generation, str(revision)] = view
+            while len(self._views) > MAX_VIEWS:
+                self._views.popitem(last=False)
+            return revision, view
+
+    def _build_view(
+        self,
+        connection: Connection,
+        generation: int,
+        index: OpenIndex,
+        known: tuple[_Revision, View] | None,
+    ) -> View:
+        """Lay what was declared since the last time over what was known then."""
+        layers: Sequence[Layer] = (Layer(index),)
+        since = None
+        if known is not None and len(known[1].layers) < MAX_LAYERS:
+            layers, since = known[1].layers, known[0].changed_at
+        touched = _touched(connection, generation, since)
+        if touched:
+            subjects = load_subjects(connection, generation, sorted(touched), is_declared=True)
+            layers = (*layers, Layer(OpenIndex.of(subjects), frozenset(touched)))
+        return View(tuple(layers))
+
+
+def _page(connection: Connection, view: View, query: SearchQuery, place: Cursor) -> SearchPage:
+    """Make one page of an answer."""
+    near = query.near
+    if near is None and query.near_postcode:
+        near = _middle(connection, query.near_postcode)
+        if near is None:
+            return SearchPage(hits=(), total=0, generation=place.generation)
+    asked = replace(query, near=near)
+    end = place.offset + query.page_size
+    found = answer(view, asked, end=end)
+    lines = found.lines[place.offset : end]
+    following = replace(place, offset=end) if end < len(found.lines) or found.has_more else None
     return SearchPage(
-        hits=_fill(connection, generation, ranked[offset:end]),
-        total=len(ranked),
-        total_is_exact=is_exact,
-        next_cursor=build_cursor(generation, end) if end < len(ranked) else None,
-        generation=generation,
+        hits=load_lines(connection, place.generation, lines, asked),
+        total=found.total,
+        total_is_exact=found.total_is_exact,
+        next_cursor=str(following) if following else None,
+        generation=place.generation,
     )
 
 
-class _Search:
-    """One search in one generation."""
-
-    def __init__(self, connection: Connection, generation: int, query: SearchQuery) -> None:
-        self.connection = connection
-        self.generation = generation
-        self.query = query
-
-    def run(self) -> tuple[Ranked, bool]:
-        """Return the subjects in order, and whether they are all there are."""
-        if self.query.national_id is not None:
-            return self._by_number(practitioner_number(self.query.national_id))
-        if self.query.address_prefix is not None:
-            return self._by_address(self.query.address_prefix)
-        terms = self.query.terms()
-        ranked, is_exact = self._by_terms(terms, MatchClass.EXACT)
-        if not ranked and self.query.can_swap:
-            swapped = self.query.terms(swapped=True)
-            ranked, is_exact = self._by_terms(swapped, MatchClass.SWAPPED)
-        if not ranked:
-            ranked, is_exact = self._by_corrected(terms)
-        return ranked, is_exact
-
-    def _by_number(self, number: int) -> tuple[Ranked, bool]:
-        table = tables.subject
-        query = select(table.c.id, table.c.has_mailbox).where(
-            table.c.generation == self.generation, table.c.id == number
+def _touched(connection: Connection, generation: int, since: datetime | None) -> set[int]:
+    """List the subjects whom declared mailboxes make other than the national file says."""
+    declared, mailbox = tables.declared_mailbox, tables.mailbox
+    keys = select(declared.c.address_key)
+    if since is not None:
+        keys = keys.where(declared.c.changed_at >= since)
+    rows: Iterable[Any] = connection.execute(
+        select(mailbox.c.id, mailbox.c.practitioner_id).where(
+            mailbox.c.address_key.in_(keys),
+            mailbox.c.born <= generation,
+            mailbox.c.gone > generation,
         )
-        row = self.connection.execute(query).first()
-        if row is None or (self.query.with_mailbox and not row.has_mailbox):
-            return [], True
-        return [(MatchClass.IDENTIFIER, number)], True
-
-    def _by_address(self, begun: str) -> tuple[Ranked, bool]:
-        table = tables.mailbox
-        query = (
-            select(table.c.id, table.c.address_key, table.c.practitioner_id)
-            .where(
-                tables.in_force(table, self.generation),
-                _begins(table.c.address_key, begun),
-                table.c.liste_rouge.is_(False),
-            )
-            .order_by(table.c.address_key, table.c.id)
-            .limit(MAX_CANDIDATES + 1)
-        )
-        found: dict[int, MatchClass] = {}
-        rows = self.connection.execute(query).all()
-        for row in rows[:MAX_CANDIDATES]:
-            subject_id = row.practitioner_id if row.practitioner_id is not None else -row.id
-            is_whole = row.address_key == begun
-            found.setdefault(subject_id, MatchClass.IDENTIFIER if is_whole else MatchClass.PREFIX)
-        return [(match, number) for number, match in found.items()], len(rows) <= MAX_CANDIDATES
-
-    def _by_terms(self, terms: Sequence[Term], at_best: MatchClass) -> tuple[Ranked, bool]:
-        if not all(term.alternatives for term in terms):
-            return [], True  # a mistyped word that is near to nothing known
-        candidates, is_exact = self._candidates(terms)
-        ranked = rank(candidates, terms, at_best=at_best)
-        return [(match, candidate.subject_id) for match, candidate in ranked], is_exact
-
-    def _by_corrected(self, terms: Sequence[Term]) -> tuple[Ranked, bool]:
-        """Look for one mistake: in the unknown words if there are some, else in any word."""
-        unknown = [term for term in terms if not self._size(term)]
-        if unknown:
-            if not all(may_be_mistyped(term) for term in unknown):
-                return [], True
-            corrected = [self._corrected(t, keep=False) if t in unknown else t for t in terms]
-            return self._by_terms(corrected, MatchClass.APPROXIMATE)
-        best: Ranked = []
-        for place, term in enumerate(terms):
-            if may_be_mistyped(term):
-                attempt = [*terms[:place], self._corrected(term, keep=True), *terms[place + 1 :]]
-                ranked, _ = self._by_terms(attempt, MatchClass.APPROXIMATE)
-                seen = {number for _, number in best}
-                best += [entry for entry in ranked if entry[1] not in seen]
-        return best, True
-
-    def _corrected(self, term: Term, *, keep: bool) -> Term:
-        """Replace a word by the known words that are one mistake away."""
-        first = term.alternatives[0]
-        table = tables.vocabulary
-        query = (
-            select(table.c.token)
-            .where(
-                table.c.generation == self.generation,
-                table.c.token.in_(sorted(neighbours(first.word))),
-            )
-            .order_by(table.c.subjects.desc(), table.c.token)
-            .limit(MAX_CORRECTIONS)
-        )
-        words = self.connection.execute(query).scalars()
-        patterns = tuple(Pattern(word=word, only=first.only) for word in words)
-        kept = term.alternatives if keep else ()
-        return replace(term, alternatives=(*kept, *patterns))
-
-    def _candidates(self, terms: Sequence[Term]) -> tuple[list[Candidate], bool]:
-        drivers = [term for term in terms if not _is_kind(term)]
-        if not drivers:
-            return [], True
-        if len(drivers) > 1:
-            sizes = [self._size(term) for term in drivers]
-            if not all(sizes):
-                return [], True
-            driver = drivers[sizes.index(min(sizes))]
-        else:
-            driver = drivers[0]
-        conditions = [_meets(term) for term in terms if term is not driver]
-        found: list[Candidate] = []
-        is_exact = True
-        for pattern in driver.alternatives:
-            some = self._matching(pattern, conditions)
-            is_exact = is_exact and len(some) <= MAX_CANDIDATES
-            found += some[:MAX_CANDIDATES]
-        return found, is_exact
-
-    def _size(self, term: Term) -> int:
-        """Estimate how many subjects meet a term: the sum over its words."""
-        table = tables.vocabulary
-        query = select(func.sum(table.c.subjects)).where(
-            table.c.generation == self.generation,
-            or_(*(_word(table.c.token, pattern) for pattern in term.alternatives)),
-        )
-        return self.connection.execute(query).scalar() or 0
-
-    def _matching(
-        self, pattern: Pattern, conditions: Iterable[ColumnElement[bool]]
-    ) -> list[Candidate]:
-        token, subject = tables.token, tables.subject
-        query = (
-            select(
-                subject.c.id,
-                subject.c.family_key,
-                subject.c.given_key,
-                subject.c.has_mailbox,
-                subject.c.text,
-            )
-            .select_from(token)
-            .join(
-                subject,
-                and_(
-                    subject.c.generation == token.c.generation,
-                    subject.c.id == token.c.subject_id,
-                ),
-            )
-            .where(
-                token.c.generation == self.generation, _word(token.c.token, pattern), *conditions
-            )
-            .order_by(token.c.token, token.c.field, token.c.rank, token.c.subject_id)
-            .limit(MAX_CANDIDATES + 1)
-        )
-        if pattern.only is not None:
-            query = query.where(token.c.field == str(pattern.only))
-        if self.query.with_mailbox:
-            query = query.where(subject.c.has_mailbox.is_(True))
-        return [
-            Candidate(
-                subject_id=row.id,
-                family_key=row.family_key,
-                given_key=row.given_key,
-                has_mailbox=row.has_mailbox,
-                text=row.text,
-            )
-            for row in self.connection.execute(query)
-        ]
-
-
-def _fill(connection: Connection, generation: int, ranked: Ranked) -> tuple[SearchHit, ...]:
-    """Fetch what the lines of one page show."""
-    people_wanted = [number for _, number in ranked if number > 0]
-    mailboxes_wanted = [-number for _, number in ranked if number < 0]
-    table = tables.practitioner
-    people: dict[int, Practitioner] = {}
-    if people_wanted:
-        rows = connection.execute(
-            select(table).where(tables.in_force(table, generation), table.c.id.in_(people_wanted))
-        ).all()
-        people = load_practitioners(connection, generation, rows, which=Which(people_wanted))
-    mailbox_rows = _mailbox_rows(connection, generation, people_wanted, mailboxes_wanted)
-    mailboxes = load_mailboxes(connection, generation, mailbox_rows)
-    of_person: dict[int, list[MailboxEntry]] = {}
-    of_structure: dict[int, MailboxEntry] = {}
-    for row, mailbox in zip(mailbox_rows, mailboxes, strict=True):
-        if row.practitioner_id is not None:
-            of_person.setdefault(row.practitioner_id, []).append(mailbox)
-        else:
-            of_structure[row.id] = mailbox
-    return tuple(
-        _person_hit(match, people[number], of_person.get(number, []))
-        if number > 0
-        else SearchHit(
-            match=match,
-            organization=of_structure[-number].organization,
-            mailbox=of_structure[-number],
-        )
-        for match, number in ranked
     )
+    return {-row.id if row.practitioner_id is None else row.practitioner_id for row in rows}
 
 
-def _mailbox_rows(
-    connection: Connection, generation: int, people: list[int], numbers: list[int]
-) -> list[AnyRow]:
-    table = tables.mailbox
-    shown = select(table).where(tables.in_force(table, generation), table.c.liste_rouge.is_(False))
-    rows: list[AnyRow] = []
-    for column, wanted in ((table.c.practitioner_id, people), (table.c.id, numbers)):
-        if wanted:
-            rows += connection.execute(shown.where(column.in_(wanted))).all()
-    # Sorted here: asked to sort, SQLite walks the whole generation instead of the index.
-    return sorted(rows, key=lambda row: int(row.id))
+def _is_kept(connection: Connection, generation: int) -> bool:
+    """Say whether the rows of a generation are still there."""
+    table = tables.generation
+    state = connection.execute(select(table.c.state).where(table.c.number == generation)).scalar()
+    return state in {"live", "retired"}
 
 
-def _person_hit(
-    match: MatchClass, person: Practitioner, mailboxes: list[MailboxEntry]
-) -> SearchHit:
-    ordered = prefer(mailboxes)
-    places: list[Organization] = [r.organization for r in person.roles if r.organization]
-    places += [mailbox.organization for mailbox in ordered if mailbox.organization]
-    return SearchHit(
-        match=match,
-        practitioner=person,
-        organization=places[0] if places else None,
-        mailbox=ordered[0] if ordered else None,
-        others=tuple(ordered[1:]),
-    )
-
-
-def _is_kind(term: Term) -> bool:
-    """True for the kind of mailbox, which is on too many subjects to begin with."""
-    return term.alternatives[0].word.startswith(_NEVER_FIRST)
-
-
-def _meets(term: Term) -> ColumnElement[bool]:
-    text = tables.subject.c.text
-    return or_(*(text.like(pattern.like) for pattern in term.alternatives))
-
-
-def _word(column: ColumnElement[str], pattern: Pattern) -> ColumnElement[bool]:
-    return column == pattern.word if pattern.is_code else _begins(column, pattern.word)
-
-
-def _begins(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
-    """Select a range rather than LIKE, so that every index serves on both engines."""
-    after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-    return and_(column >= prefix, column < after)
+def _middle(connection: Connection, postcode: str) -> Position | None:
+    """Return the middle of the places of a postcode, as far as they are known."""
+    table = tables.organization
+    rows = connection.execute(
+        select(table.c.latitude, table.c.longitude)
+        .where(table.c.postcode == postcode.strip(), table.c.latitude.is_not(None))
+        .limit(_SAMPLE)
+    ).all()
+    points = sorted((row.latitude, row.longitude) for row in rows if row.longitude is not None)
+    if not points:
+        return None
+    latitude = points[len(points) // 2][0]
+    longitude = sorted(point[1] for point in points)[len(points) // 2]
+    return Position(latitude=latitude, longitude=longitude)

@@ -13,11 +13,13 @@ from datetime import timedelta
 
 from crypto.sealing import Sealer
 from directory.address import MailAddress
+from directory.index_sql import SearchDesk
 from mss.accounts.credentials import Accounts
 from mss.accounts.oidc import IdentityProvider, KeyRing
 from mss.accounts.provider_client import open_provider_client
 from mss.antivirus import build_scanner
 from mss.blobs.opening import open_blob_store
+from mss.cli.compose_hospital import Hospital, build_hospital
 from mss.clock import Clock, SystemClock
 from mss.mailboxes.documents import DocumentDesk
 from mss.mailboxes.drafting import Drafting
@@ -72,6 +74,7 @@ class Operator:
         renewables: What shows certificates, and takes up renewed ones.
         keys: What letters are signed and opened with, and takes up new ones.
         hosts: Finds where mail for a domain goes.
+        hospital: What serves hospital software.
     """
 
     services: Services
@@ -82,6 +85,7 @@ class Operator:
     renewables: tuple[Renewable, ...]
     keys: KeysInForce
     hosts: HostFinder
+    hospital: Hospital
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,7 @@ class Desk:
     mailboxes: Mailboxes
     trust: TrustSpace
     poll: ListPoll
+    directory: DirectoryLookup
 
 
 @asynccontextmanager
@@ -134,6 +139,10 @@ async def open_desk(
                 clock=clock,
                 settings=settings.trust,
                 fetcher=build_fetcher(settings),
+            ),
+            directory=DirectoryLookup(
+                database=database,
+                index=SearchDesk(settings.path(settings.directory.search_folder)),
             ),
         )
     finally:
@@ -307,6 +316,14 @@ def _assemble(
         chain=chain,
         awake=acceptance.committer.awake,
     )
+    hospital = build_hospital(
+        settings=settings,
+        database=database,
+        blobs=blobs,
+        acceptance=acceptance,
+        clock=clock,
+        name=chain,
+    )
     services = Services(
         settings=settings,
         clock=clock,
@@ -314,7 +331,7 @@ def _assemble(
         acceptance=acceptance,
         delivering=delivering,
         documents=DocumentDesk(database=database, sealer=sealer, reading=reading, limits=limits),
-        directory=DirectoryLookup(database=database),
+        directory=desk.directory,
         drafting=Drafting(database=database, acceptance=acceptance, clock=clock),
         health=Health(
             checks={
@@ -331,6 +348,7 @@ def _assemble(
         reading=reading,
         tracking=TrackingDesk(database=database),
         trust=desk.trust,
+        hospital=hospital.gateway,
     )
     news = RevocationNews(trust=desk.trust, settings=settings)
     worker = Worker(
@@ -372,6 +390,7 @@ def _assemble(
         renewables=(),
         keys=acceptance.protection.keys,
         hosts=hosts,
+        hospital=hospital,
     )
 
 

@@ -1,4 +1,4 @@
-"""`mss directory`: import, search, show, count, generate; certificates to encrypt for."""
+"""`mss directory`: import, show, count, generate; certificates to encrypt for."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +13,11 @@ from crypto.certificates import parse_certificates
 from directory import index_sql, synthetic
 from directory.address import Domain, MailAddress
 from directory.extraction import find_sources
-from directory.model import Practitioner
-from directory.search import SearchHit, SearchPage, SearchQuery
+from directory.search import SearchPage, SearchQuery
 from directory.sync import ImportReport
 from directory.sync import Progress as ProgressTold
 from mss.cli.compose import open_desk
+from mss.cli.directory_search import hit_facts, search
 from mss.cli.root import Group, answer, root, run, settings_of, tell
 from mss.clock import SystemClock
 from mss.errors import NotFoundError
@@ -30,6 +30,9 @@ from mss.store.engine import Engine, store_errors, sync_engine
 @root.group("directory", cls=Group)
 def directory() -> None:
     """The practitioner directory."""
+
+
+directory.add_command(search)
 
 
 @directory.command("import")
@@ -99,26 +102,6 @@ def _note_import(engine: Engine, report: ImportReport, *, force: bool) -> None:
         audit.append(connection, event, chain=clock.new_id(), at=clock.now())
 
 
-@directory.command("search")
-@click.argument("text")
-@click.option("--limit", type=click.IntRange(1, 100), default=20)
-@click.option("--with-mailbox", is_flag=True, help="Only whom one can write to.")
-@click.pass_context
-def search(context: click.Context, text: str, limit: int, *, with_mailbox: bool) -> None:
-    """Search people and structures: names, town, postcode, speciality, RPPS, address."""
-    query = SearchQuery(text=text, limit=limit, with_mailbox=with_mailbox)
-
-    async def work() -> SearchPage:
-        async with open_desk(settings_of(context)) as desk:
-            return await desk.database.survey(lambda c: index_sql.search(c, query))
-
-    page = run(work())
-    answer(context, [_hit(one) for one in page.hits], *map(_hit_line, page.hits))
-    if not page.hits:
-        tell("Nobody found.")
-        context.exit(1)
-
-
 @directory.command("show")
 @click.argument("identifier", metavar="ID")
 @click.pass_context
@@ -127,14 +110,13 @@ def show(context: click.Context, identifier: str) -> None:
 
     async def work() -> SearchPage:
         async with open_desk(settings_of(context)) as desk:
-            query = SearchQuery(text=identifier, limit=1)
-            return await desk.database.survey(lambda c: index_sql.search(c, query))
+            return await desk.directory.search(SearchQuery(text=identifier, limit=1))
 
     page = run(work())
     if not page.hits:
         raise NotFoundError(what="directory entry")
     hit = page.hits[0]
-    facts = _hit(hit)
+    facts = hit_facts(hit)
     answer(context, facts, *(f"{key:14} {value}" for key, value in facts.items() if value))
 
 
@@ -246,31 +228,3 @@ def _rejected(report: ImportReport) -> Iterator[str]:
     for name, found in report.rejects.items():
         for one in found:
             yield f"{name}:{one.line}: {one.reason}"
-
-
-def _hit(hit: SearchHit) -> dict[str, object]:
-    person = hit.practitioner
-    place = hit.organization
-    return {
-        "name": _name(hit),
-        "rpps": str(person.rpps) if person and person.rpps else None,
-        "profession": person.profession.label if person and person.profession else None,
-        "specialities": [skill.label for skill in person.skills] if person else [],
-        "structure": (place.trade_name or place.name) if place else None,
-        "postcode": place.address.postcode if place else None,
-        "city": place.address.city if place else None,
-        "mailbox": str(hit.mailbox.address) if hit.mailbox else None,
-        "others": [str(one.address) for one in hit.others],
-    }
-
-
-def _name(hit: SearchHit) -> str:
-    if isinstance(hit.practitioner, Practitioner):
-        return hit.practitioner.display_name
-    return hit.mailbox.display_name if hit.mailbox else ""
-
-
-def _hit_line(hit: SearchHit) -> str:
-    facts = _hit(hit)
-    what = facts["profession"] or facts["structure"] or ""
-    return f"{facts['name']} · {what} · {facts['city'] or '-'} · {facts['mailbox'] or '-'}"

@@ -1,9 +1,10 @@
-"""Look colleagues up in the practitioner directory."""
+"""Look colleagues and structures up in the practitioner directory."""
 
 from dataclasses import dataclass
 
 from directory import index_sql
-from directory.search import SearchHit, SearchPage, SearchQuery
+from directory.identifiers import NationalPersonId
+from directory.search import OrganizationSheet, SearchHit, SearchPage, SearchQuery
 from mss.store.engine import Database
 
 
@@ -12,13 +13,22 @@ class DirectoryLookup:
     """The directory's desk."""
 
     database: Database
+    index: index_sql.SearchDesk
 
     async def search(self, query: SearchQuery) -> SearchPage:
-        """Search people and structures; the red list is invisible."""
-        return await self.database.survey(lambda c: index_sql.search(c, query))
+        """Search people and structures; the red list is invisible.
+
+        Raises:
+            CursorSyntaxError: The cursor is not one of ours.
+            CursorExpiredError: The directory has changed since the page before.
+        """
+        return await self.database.survey(lambda c: self.index.search(c, query))
 
     async def find_practitioner(self, rpps: str) -> SearchHit | None:
         """Find one professional by number."""
-        page = await self.search(SearchQuery(text=rpps, limit=1))
-        hits = [one for one in page.hits if one.practitioner and one.practitioner.rpps == rpps]
-        return hits[0] if hits else None
+        person = NationalPersonId(f"8{rpps}")
+        return await self.database.survey(lambda c: index_sql.find_line(c, person))
+
+    async def find_organization(self, identifier: str) -> OrganizationSheet | None:
+        """Find a structure by FINESS, SIRET or key, with the mailboxes that hang on it."""
+        return await self.database.survey(lambda c: index_sql.find_sheet(c, identifier))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
@@ -22,6 +23,7 @@ from directory.model import (
     Practitioner,
     Skill,
 )
+from directory.search import SearchPage, SearchQuery
 
 AT = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 STAMP = "202611230200"
@@ -190,3 +192,9 @@ def filled(
     ):
         index_sql.import_snapshot(connection, folder, at=AT)
         yield connection
+
+
+def search(connection: Connection, query: SearchQuery) -> SearchPage:
+    """Search with an index made for this question."""
+    with TemporaryDirectory() as folder:
+        return index_sql.SearchDesk(Path(folder)).search(connection, query)

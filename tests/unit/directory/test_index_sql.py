@@ -24,6 +24,7 @@ from tests.unit.directory.conftest import (
     WARD_ADDRESS,
     a_mailbox,
     a_person,
+    search,
     write_snapshot,
 )
 
@@ -51,7 +52,7 @@ def test_an_empty_directory_answers_nothing(empty: Connection) -> None:
     assert not index_sql.is_domain_known(empty, ANNE_MAIL.domain)
     assert index_sql.find_practitioner(empty, ANNE.national_id) is None
     assert index_sql.list_mailboxes_of(empty, ANNE.national_id) == []
-    assert index_sql.search(empty, SearchQuery(text="anne")).hits == ()
+    assert search(empty, SearchQuery(text="anne")).hits == ()
     assert index_sql.find_live_generation(empty) is None
     assert index_sql.stats(empty).generation is None
 
@@ -129,7 +130,7 @@ def test_a_person_known_from_a_mailbox_only_is_found(empty: Connection, tmp_path
     boxes = (*MAILBOXES, a_mailbox("lea@x-demo.mssante.fr", holder=orphan))
     load(empty, write_snapshot(tmp_path, mailboxes=boxes))
 
-    assert index_sql.search(empty, SearchQuery(text="solitaire lea")).total == 1
+    assert search(empty, SearchQuery(text="solitaire lea")).total == 1
     generation = index_sql.find_live_generation(empty)
     assert generation is not None
     assert generation.counts.orphans == 1
@@ -144,7 +145,7 @@ def test_whoever_vanished_is_erased_everywhere(empty: Connection, tmp_path: Path
 
     assert index_sql.find_practitioner(empty, ANNE.national_id) is None
     assert index_sql.find_mailbox(empty, ANNE_MAIL) is None
-    assert index_sql.search(empty, SearchQuery(text="essai-leroux anne")).hits == ()
+    assert search(empty, SearchQuery(text="essai-leroux anne")).hits == ()
     assert content_left(empty, lambda table: table.c.gone != tables.FOREVER) == 0
     assert [state for state, _ in index_sql.list_generations(empty)] == ["live", "erased"]
 
@@ -291,13 +292,13 @@ def test_a_hidden_mailbox_is_delivered_to_and_never_shown(
     hidden = [lines[0] + "|Liste rouge", *(line + "|O" for line in lines[1:])]
     path.write_text("\n".join(hidden) + "\n", "utf-8")
     load(empty, tmp_path)
-    hit = index_sql.search(empty, SearchQuery(text="essai-leroux")).hits[0]
+    hit = search(empty, SearchQuery(text="essai-leroux")).hits[0]
 
     assert index_sql.find_mailbox(empty, ANNE_MAIL) is not None
     assert index_sql.find_mailbox(empty, ANNE_MAIL, published_only=True) is None
     assert index_sql.list_mailboxes_of(empty, ANNE.national_id) == []
-    assert index_sql.search(empty, SearchQuery(text=ANNE_ADDRESS)).total == 0
-    assert index_sql.search(empty, SearchQuery(text="cardiologie ch demo")).total == 0
+    assert search(empty, SearchQuery(text=ANNE_ADDRESS)).total == 0
+    assert search(empty, SearchQuery(text="cardiologie ch demo")).total == 0
     assert (hit.mailbox, hit.others) == (None, ())
     assert index_sql.stats(empty).mailboxes_by_kind == {}
 

@@ -1,0 +1,1 @@
+"""Search people: an index for each generation, how it is asked, and how answers are ranked."""
