@@ -4,7 +4,6 @@ import pytest
 from lxml import etree
 
 from mss.clinical.metadata import (
-    RIM,
     Action,
     Metadata,
     MetadataContentError,
@@ -12,6 +11,7 @@ from mss.clinical.metadata import (
     build_metadata,
     parse_metadata,
 )
+from mss.clinical.metadata_oversights import RIM
 from mss.clinical.sample import Letter
 from mss.clinical.xdm import read_archive
 from tests.unit.mss.clinical import official
