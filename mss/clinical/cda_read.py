@@ -21,7 +21,7 @@ from mss.clinical.cda_header_read import read_header
 from mss.clinical.cda_values_read import attribute, every, first, read_code, read_identifiers
 from mss.clinical.cda_values_read import text as text_at
 from mss.clinical.document import BodyKind, CdaDocument, CdaSyntaxError, EmbeddedFile
-from mss.clinical.entries import OpaqueEntry
+from mss.clinical.entries import XSI, OpaqueEntry
 from mss.clinical.narrative import CDA, Section, read_narrative
 from mss.clinical.safe_xml import XMLRefusedError, parse_xml
 
@@ -166,4 +166,11 @@ def _is_in_copy_section(element: _Element) -> bool:
 
 def _alone(entry: _Element) -> bytes:
     """Write an entry as a document of its own, with the namespaces that it uses."""
-    return etree.tostring(entry, method="c14n", exclusive=True, with_comments=False)
+    types = (one.get(f"{{{XSI}}}type", "") for one in entry.iter())
+    prefixes = sorted({name.partition(":")[0].strip() for name in types if ":" in name})
+    return etree.tostring(
+        entry,
+        method="c14n",
+        exclusive=True,
+        inclusive_ns_prefixes=[one for one in prefixes if one in entry.nsmap],
+    )

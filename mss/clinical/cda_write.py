@@ -101,7 +101,8 @@ def _section(parent: _Element, section: Section) -> None:
         add(made, "id", root=section.id)
     write_code(made, "code", section.code)
     add(made, "title", section.title)
-    write_narrative(made, section.blocks)
+    if section.blocks or not section.sections:  # else the text is in the sections inside
+        write_narrative(made, section.blocks)
     for entry in section.entries:
         write_entry(made, entry)
     for inner in section.sections:

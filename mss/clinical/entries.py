@@ -39,7 +39,12 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Medication:
-    """One line of treatment, from a day, sometimes to a day, at a rhythm."""
+    """One line of treatment, from a day, sometimes to a day, at a rhythm.
+
+    Attributes:
+        product: Code of the medicine itself (CIS).
+        substance: Code of what it is made of (ATC).
+    """
 
     TEMPLATES: ClassVar = (
         "1.2.250.1.213.1.1.3.42",
@@ -56,10 +61,11 @@ class Medication:
     id: str
     name: str
     reference: str
-    substance: Code
-    start: HL7Time
+    substance: Code | None = None
+    product: Code | None = None
+    start: HL7Time | None = None
     stop: HL7Time | None = None
-    period_hours: int = 24
+    period_hours: int | None = 24
     dose: str = "1"
     dose_unit: str = "{tbl}"
 
@@ -117,24 +123,29 @@ def _write_medication(parent: _Element, entry: Medication) -> None:
     _add(made, "statusCode", code="completed")
     span = _add(made, "effectiveTime")
     span.set(f"{{{XSI}}}type", "IVL_TS")
-    _add(span, "low", value=entry.start.text)
-    if entry.stop:
-        _add(span, "high", value=entry.stop.text)
-    else:
-        _add(span, "high", nullFlavor="UNK")
-    rhythm = _add(made, "effectiveTime", operator="A")
-    rhythm.set(f"{{{XSI}}}type", "PIVL_TS")
-    _add(rhythm, "period", value=str(entry.period_hours), unit="h")
-    dose = _add(made, "doseQuantity")
-    for bound in ("low", "high"):
-        _add(dose, bound, value=entry.dose, unit=entry.dose_unit)
+    for bound, time in (("low", entry.start), ("high", entry.stop)):
+        if time:
+            _add(span, bound, value=time.text)
+        else:
+            _add(span, bound, nullFlavor="UNK")
+    if entry.period_hours:
+        rhythm = _add(made, "effectiveTime", operator="A")
+        rhythm.set(f"{{{XSI}}}type", "PIVL_TS")
+        _add(rhythm, "period", value=str(entry.period_hours), unit="h")
+    if entry.dose:
+        dose = _add(made, "doseQuantity")
+        for bound in ("low", "high"):
+            _add(dose, bound, value=entry.dose, unit=entry.dose_unit)
     product = _add(_add(made, "consumable"), "manufacturedProduct")
     for template in entry.PRODUCT_TEMPLATES:
         _add(product, "templateId", root=template)
     material = _add(product, "manufacturedMaterial")
-    code = _add(material, "code")  # the product itself is not coded: the substance is (ATC)
+    code = _add(material, "code")
+    if entry.product:
+        _code(code, entry.product)
     _add(_add(code, "originalText"), "reference", value=f"#{entry.reference}")
-    _code(_add(code, "translation"), entry.substance)
+    if entry.substance:
+        _code(_add(code, "translation"), entry.substance)
     _add(material, "name").text = entry.name
 
 
