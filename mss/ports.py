@@ -13,6 +13,7 @@ from typing import Protocol
 from directory.address import MailAddress
 from mss.model.content import Content, Objection
 from mss.model.delivery import Delivery, Outcome
+from mss.model.principal import AccountPrincipal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,4 +104,12 @@ class ContentPolicy(Protocol):
 
     def judge(self, content: Content) -> Objection | None:
         """Say what it has against a message; `None` for nothing."""
+        ...
+
+
+class HospitalDesk(Protocol):
+    """Carries out what hospital software asks for in HL7 v2."""
+
+    async def answer_account(self, octets: bytes, account: AccountPrincipal, *, host: str) -> bytes:
+        """Do what a message of somebody who has logged in asks for; give its acknowledgement."""
         ...

@@ -84,6 +84,7 @@ COMMANDS = {
     "demo": "Two operators and a letter between them.",
     "directory": "The practitioner directory.",
     "explain": "Say what the server would do, and why.",
+    "hl7": "Hospital software that speaks HL7 v2.",
     "init": "Make a home: settings, keys, database.",
     "keys": "Keys and certificates.",
     "mailbox": "Mailboxes: open, close, delegate.",

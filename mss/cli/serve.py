@@ -19,7 +19,7 @@ from mss.store import migrate
 from mss.telemetry.logging import configure_logging
 from mss.worker.watch import Watch
 
-PARTS = ("mx", "submission", "api", "worker")
+PARTS = ("mx", "submission", "api", "worker", "hl7")
 RESERVED = ("imap",)
 
 
@@ -90,6 +90,10 @@ async def running(
             from mss.cli.serve_http import open_http_doors  # noqa: PLC0415 -- 15 MB of FastAPI
 
             ports |= await stack.enter_async_context(open_http_doors(operator.services, renewables))
+        if "hl7" in parts:
+            from mss.cli.serve_hl7 import open_hl7  # noqa: PLC0415 -- for hospitals only
+
+            ports |= await stack.enter_async_context(open_hl7(operator, renewables))
         watch = Watch(
             trust=operator.services.trust,
             news=operator.news,

@@ -24,6 +24,8 @@ class AuditName(StrEnum):
     DIRECTORY_EXPORTED = "directory-exported"
     DIRECTORY_IMPORTED = "directory-imported"
     DIRECTORY_PUBLISHED = "directory-published"
+    HL7_ROUTE_ADDED = "hl7-route-added"
+    HL7_ROUTE_REMOVED = "hl7-route-removed"
     KEYS_REFUSED = "keys-refused"
     KEYS_RELOADED = "keys-reloaded"
     LOGIN_REFUSED = "login-refused"
