@@ -19,6 +19,7 @@ from api.routes import (
     directory,
     documents,
     health,
+    hl7,
     mailboxes,
     messages,
     pages,
@@ -45,6 +46,7 @@ API_ROUTERS: Final = (
     tracking.router,
     recipients.router,
     directory.router,
+    hl7.router,
     health.router,
 )
 

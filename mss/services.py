@@ -17,6 +17,7 @@ from mss.mailboxes.reading import Reading
 from mss.mailboxes.tracking import TrackingDesk
 from mss.pipeline.accept import Acceptance
 from mss.pipeline.deliver import Delivering
+from mss.ports import HospitalDesk
 from mss.settings import Settings
 from mss.telemetry.health import Health
 from mss.trust_space import TrustSpace
@@ -40,3 +41,4 @@ class Services:
     reading: Reading
     tracking: TrackingDesk
     trust: TrustSpace
+    hospital: HospitalDesk | None = None
