@@ -24,6 +24,7 @@ from mss.cli.root import root
 from mss.errors import MSSError
 from mss.settings import OTHER_VARIABLES, Section, Settings
 from mss.smtp.replies import FALLBACK, REPLIES
+from tests.tools.findings_page import findings_page
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "docs"
@@ -237,6 +238,7 @@ PAGES: dict[Path, Callable[[], bytes]] = {
     DOCS / "settings.md": settings_page,
     DOCS / "errors.md": errors_page,
     DOCS / "cli.md": commands_page,
+    DOCS / "document-findings.md": findings_page,
     description.FILE: openapi_document,
 }
 
