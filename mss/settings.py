@@ -528,6 +528,11 @@ class DocumentSettings(Section):
         "(docs/document-findings.md); none by default: a fault of content is told to the reader "
         "and never holds up a letter.",
     )
+    test_identities: bool = Field(
+        default=False,
+        description="The patients are invented ones: an INS given without its authority is of the "
+        "test authority, and one of production is remarked upon.",
+    )
     deep_check_seconds: float = Field(
         default=60, gt=0, le=3600, description="Longest time that one deep check may take."
     )

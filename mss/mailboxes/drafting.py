@@ -89,10 +89,21 @@ class Drafting:
         draft: OutgoingDraft,
         *,
         idempotency_key: str | None,
+        made_from: bytes | None = None,
     ) -> Accepted:
-        """Send a draft from one of the principal's mailboxes."""
-        box = await self._require_mailbox(principal, address)
-        digest = _digest(address, repr(_fingerprint(draft)).encode())
+        """Send a draft from one of the principal's mailboxes.
+
+        Args:
+            principal: Who sends.
+            address: The mailbox that is written as.
+            draft: What is sent.
+            idempotency_key: Names the request, so that its repetition is no second message.
+            made_from: The request, if the draft was made from another, with new identifiers and
+                dates that a repetition would not share.
+        """
+        box = await self.require_mailbox(principal, address)
+        request = made_from or repr(_fingerprint(draft)).encode()
+        digest = _digest(address, request)
         repeat = await self._find_repeat(principal, idempotency_key, digest)
         if repeat is not None:
             return repeat
@@ -124,7 +135,7 @@ class Drafting:
         idempotency_key: str | None,
     ) -> Accepted:
         """Send a complete message; without *recipients*, to those that its header names."""
-        box = await self._require_mailbox(principal, address)
+        box = await self.require_mailbox(principal, address)
         self.acceptance.check_size(raw)
         digest = _digest(address, raw)
         repeat = await self._find_repeat(principal, idempotency_key, digest)
@@ -145,6 +156,21 @@ class Drafting:
             key=idempotency_key,
             digest=digest,
         )
+
+    async def find_repeat(
+        self,
+        principal: AccountPrincipal,
+        address: str,
+        request: bytes,
+        *,
+        idempotency_key: str | None,
+    ) -> Accepted | None:
+        """Find what the same request, under the same key, led to before.
+
+        Raises:
+            ConflictError: The key was used for another request.
+        """
+        return await self._find_repeat(principal, idempotency_key, _digest(address, request))
 
     async def check_recipients(
         self, principal: AccountPrincipal, addresses: Sequence[str]
@@ -183,7 +209,7 @@ class Drafting:
                     size_limit_octets=limit,
                 )
 
-    async def _require_mailbox(self, principal: AccountPrincipal, address: str) -> Mailbox:
+    async def require_mailbox(self, principal: AccountPrincipal, address: str) -> Mailbox:
         """Find the mailbox that is written as; one that may not be written as does not exist."""
         key = address.lower()
         box = None
