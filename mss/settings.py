@@ -53,6 +53,30 @@ class DirectorySettings(Section):
         description="Folder of the search indexes, one for each directory in force; each machine "
         "that searches has its own, and makes what is missing from the database.",
     )
+    fhir_open: bool = Field(
+        default=False,
+        description="Answer questions under `/fhir` to callers without a key; publishing and "
+        "exports need one all the same.",
+    )
+    fhir_base_url: str = Field(
+        default="",
+        description="Address that links in FHIR answers begin with (`https://…/fhir`); empty: the "
+        "one that the client called.",
+    )
+    fhir_calls_per_second: float = Field(
+        default=17,
+        ge=0,
+        description="FHIR calls of one key, or of one network without a key, in a second; "
+        "0 for no limit.",
+    )
+    fhir_export_hours: float = Field(
+        default=24, gt=0, description="How long the files of a FHIR export can be fetched."
+    )
+    publishers: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Accounts that may publish any mailbox of some of our domains by FHIR PATCH "
+        "(`{his = ['ch-demo.mssante.fr']}`); others, the mailboxes that they manage.",
+    )
 
 
 class KeySettings(Section):
