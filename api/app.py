@@ -13,6 +13,7 @@ from fastapi.telemetry import TelemetryConfig
 
 from api import problems
 from api.description import describe, load_document, methods_by_path
+from api.fhir.routes import router as fhir_router
 from api.limits import BodyLimit, Framing, HeadAsGet, Journal
 from api.routes import (
     admin_queue,
@@ -48,6 +49,7 @@ API_ROUTERS: Final = (
     directory.router,
     hl7.router,
     health.router,
+    fhir_router,
 )
 
 ADMIN_ROUTERS: Final = (health.router, admin_queue.router)

@@ -35,11 +35,17 @@ async def authenticate(
 ) -> AccountPrincipal:
     """Find the account that the request's token belongs to."""
     fields = request.headers.getlist("authorization")
-    match = _CREDENTIALS.fullmatch(fields[0].strip()) if len(fields) == 1 else None
-    if match is None:
+    token = parse_credentials(fields[0]) if len(fields) == 1 else None
+    if token is None:
         raise NotAuthenticatedError
     host = request.client.host if request.client else ""
-    return await services.accounts.authenticate_token(match[1], host=host)
+    return await services.accounts.authenticate_token(token, host=host)
+
+
+def parse_credentials(field: str) -> str | None:
+    """Take the token out of an Authorization field; `None` if there is none in it."""
+    match = _CREDENTIALS.fullmatch(field.strip())
+    return None if match is None else match[1]
 
 
 PrincipalDep = Annotated[AccountPrincipal, Depends(authenticate)]

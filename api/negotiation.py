@@ -25,7 +25,7 @@ def choose_form(named: Form | None, accept: str | None) -> Form:
     """Decide between XML, PDF and a page; the bare body must be asked for by its name."""
     if named is not None:
         return named
-    ranges = _parse_accept(accept or "*/*")
+    ranges = parse_accept(accept or "*/*")
     best: Form = max(_MEDIA_TYPES, key=lambda form: _quality(form, ranges))
     if not _quality(best, ranges):
         raise NotAcceptableError
@@ -33,10 +33,11 @@ def choose_form(named: Form | None, accept: str | None) -> Form:
 
 
 def _quality(form: Form, ranges: dict[str, float]) -> float:
-    return max(_quality_of_type(kind, ranges) for kind in _MEDIA_TYPES[form])
+    return max(quality_of(kind, ranges) for kind in _MEDIA_TYPES[form])
 
 
-def _quality_of_type(kind: str, ranges: dict[str, float]) -> float:
+def quality_of(kind: str, ranges: dict[str, float]) -> float:
+    """Tell how much a client wants a media type."""
     family = kind.partition("/")[0]
     for candidate in (kind, f"{family}/*", "*/*"):
         if candidate in ranges:
@@ -44,7 +45,7 @@ def _quality_of_type(kind: str, ranges: dict[str, float]) -> float:
     return 0
 
 
-def _parse_accept(accept: str) -> dict[str, float]:
+def parse_accept(accept: str) -> dict[str, float]:
     """Read the ranges of an Accept field; what is not understood weighs nothing."""
     ranges: dict[str, float] = {}
     for item in accept.lower().split(",")[:_MAX_RANGES]:

@@ -140,7 +140,7 @@ def respond(error: MSSError) -> Response:
     return Response(
         orjson.dumps(problem.model_dump(exclude_none=True)),
         status_code=problem.status,
-        headers=_headers_of(error),
+        headers=headers_of(error),
         media_type=MEDIA_TYPE,
     )
 
@@ -193,7 +193,8 @@ def _methods_at(request: Request) -> tuple[str, ...]:
     return tuple(sorted(frozenset().union(*found)))
 
 
-def _headers_of(error: MSSError) -> dict[str, str]:
+def headers_of(error: MSSError) -> dict[str, str]:
+    """Return the header fields that go with an error."""
     match error:
         case mss.NotAuthenticatedError():
             return {"WWW-Authenticate": 'Bearer realm="mss"'}

@@ -10,6 +10,8 @@ from mss.accounts.credentials import Accounts
 from mss.clock import Clock
 from mss.mailboxes.documents import DocumentDesk
 from mss.mailboxes.drafting import Drafting
+from mss.mailboxes.fhir import FhirDesk
+from mss.mailboxes.fhir_export import ExportDesk
 from mss.mailboxes.lifecycle import Mailboxes
 from mss.mailboxes.lookup import DirectoryLookup
 from mss.mailboxes.queue import QueueDesk
@@ -35,6 +37,8 @@ class Services:
     documents: DocumentDesk
     directory: DirectoryLookup
     drafting: Drafting
+    fhir: FhirDesk
+    fhir_exports: ExportDesk
     health: Health
     mailboxes: Mailboxes
     queue: QueueDesk

@@ -137,3 +137,13 @@ class SeveralMatchesError(FhirError):
     issue: ClassVar[str] = "conflict"
     public_text: ClassVar[str] = "Several resources match; name exactly one."
     public_text_fr: ClassVar[str] = "Plusieurs ressources correspondent ; désignez-en une seule."
+
+
+@dataclass(eq=False)
+class VersionConflictError(FhirError):
+    """The resource is not the version any more that the client wants to change."""
+
+    code: ClassVar[str] = "fhir-version-conflict"
+    issue: ClassVar[str] = "conflict"
+    public_text: ClassVar[str] = "The resource has changed since it was read."
+    public_text_fr: ClassVar[str] = "La ressource a changé depuis sa lecture."

@@ -23,6 +23,8 @@ from mss.cli.compose_hospital import Hospital, build_hospital
 from mss.clock import Clock, SystemClock
 from mss.mailboxes.documents import DocumentDesk
 from mss.mailboxes.drafting import Drafting
+from mss.mailboxes.fhir import CallRate, FhirDesk
+from mss.mailboxes.fhir_export import ExportDesk
 from mss.mailboxes.lifecycle import Mailboxes
 from mss.mailboxes.lookup import DirectoryLookup
 from mss.mailboxes.queue import QueueDesk
@@ -333,6 +335,22 @@ def _assemble(
         documents=DocumentDesk(database=database, sealer=sealer, reading=reading, limits=limits),
         directory=desk.directory,
         drafting=Drafting(database=database, acceptance=acceptance, clock=clock),
+        fhir=FhirDesk(
+            database=database,
+            clock=clock,
+            settings=settings.directory,
+            domains=frozenset(settings.domains),
+            chain=chain,
+            secret=acceptance.committer.recorder.sealer.secrets(b"fhir-page")[0],
+            rate=CallRate(per_second=settings.directory.fhir_calls_per_second),
+        ),
+        fhir_exports=ExportDesk(
+            database=database,
+            clock=clock,
+            chain=chain,
+            folder=settings.home / "exports",
+            keep=timedelta(hours=settings.directory.fhir_export_hours),
+        ),
         health=Health(
             checks={
                 "database": lambda: _check_database(database),
