@@ -4,19 +4,20 @@ Nothing of a home is needed, nothing is fetched and nothing is stored but the pa
 for. The file is judged as a received one is.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import click
 
 from mss.cli.explain import explain
-from mss.cli.root import answer
+from mss.cli.root import answer, home_of, settings_of
 from mss.clinical.cda import CdaSyntaxError
 from mss.clinical.finding import Finding, Severity
 from mss.clinical.html import render_html
 from mss.clinical.listing import (
+    AuthorView,
     DocumentSet,
     DocumentView,
     PatientView,
@@ -24,6 +25,8 @@ from mss.clinical.listing import (
     is_deletion,
     read_file,
 )
+from mss.settings import SETTINGS_FILE, DocumentSettings
+from mss.worker.deep_check.checker import DeepChecker
 
 MAX_FILE_OCTETS: Final = 128 * 1024 * 1024
 _LANGUAGES: Final = ("en", "fr")
@@ -32,6 +35,13 @@ _SEVERITIES: Final = {
     Severity.WARNING: "avertissement",
     Severity.INFO: "information",
 }
+_BODIES: Final = {
+    "structured": "structuré",
+    "none": "sans contenu",
+    "other": "autre format",
+    "text": "texte",
+}
+_ACTIONS: Final = {"new": "nouveau", "replace": "remplacement", "delete": "suppression"}
 _NOTHING: Final = {"en": "Nothing to remark.", "fr": "Rien à signaler."}
 
 
@@ -50,6 +60,16 @@ _NOTHING: Final = {"en": "Nothing to remark.", "fr": "Rien à signaler."}
     "--deep", is_flag=True, help="Check against the schemas and schematrons of the settings, too."
 )
 @click.option(
+    "--schemas",
+    type=click.Path(exists=True, path_type=Path),
+    help="In place of `documents.schemas`, for --deep.",
+)
+@click.option(
+    "--schematrons",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="In place of `documents.schematrons`, for --deep.",
+)
+@click.option(
     "--language",
     type=click.Choice(_LANGUAGES),
     default="en",
@@ -59,11 +79,13 @@ _NOTHING: Final = {"en": "Nothing to remark.", "fr": "Rien à signaler."}
 @click.pass_context
 def document(
     context: click.Context,
-    file: click.utils.LazyFile,
+    file: BinaryIO,
     *,
     page: Path | None,
     number: int,
     deep: bool,
+    schemas: Path | None,
+    schematrons: Path | None,
     language: str,
 ) -> None:
     """Say what the IHE_XDM.ZIP or CDA document FILE holds, and what is wrong with it.
@@ -73,11 +95,13 @@ def document(
     octets = file.read(MAX_FILE_OCTETS + 1)
     if len(octets) > MAX_FILE_OCTETS:
         raise click.UsageError(f"The file is larger than {MAX_FILE_OCTETS} octets.")
-    name = Path(file.name).name if file.name not in {"-", "<stdin>"} else "-"
-    found = describe_file(name, octets, more=_deep_check(context) if deep else None)
+    name = Path(getattr(file, "name", "-")).name.replace("<stdin>", "-")
+    settings, home = _rules(context, schemas, schematrons)
+    with DeepChecker(settings, home=home) as checker:
+        found = describe_file(name, octets, more=checker.check if deep else None)
     if page is not None:
         _write_page(page, name, octets, found, number=number)
-    answer(context, _facts(found), *_lines(found, language))
+    answer(context, _facts(found), *map(_clean, _lines(found, language)))
     if any(one.severity is Severity.ERROR for one in found.all_findings):
         context.exit(1)
 
@@ -126,15 +150,6 @@ def _english(one: DocumentView) -> Iterator[str]:
     yield from _line("SHA-1", one.sha1)
 
 
-_BODIES: Final = {
-    "structured": "structuré",
-    "none": "sans contenu",
-    "other": "autre format",
-    "text": "texte",
-}
-_ACTIONS: Final = {"new": "nouveau", "replace": "remplacement", "delete": "suppression"}
-
-
 def _french(one: DocumentView) -> Iterator[str]:
     body, action = _BODIES.get(one.body, one.body), _ACTIONS.get(one.action, one.action)
     yield f"{one.file} : {_kind(one)} ; {body}, {action}, {one.size_octets} octets"
@@ -167,9 +182,8 @@ def _patient(patient: PatientView | None, born: str) -> str:
     return ", ".join(filter(None, (name, birth, patient.sex, ins)))
 
 
-def _author(author: object) -> str:
-    names = (getattr(author, "name", ""), getattr(author, "organization", None))
-    return ", ".join(filter(None, names))
+def _author(author: AuthorView) -> str:
+    return ", ".join(filter(None, (author.name, author.organization)))
 
 
 def _version(one: DocumentView, of: str) -> str:
@@ -189,5 +203,22 @@ def _remarks(findings: Sequence[Finding], language: str) -> Iterator[str]:
             yield f"    → {step}"
 
 
-def _deep_check(context: click.Context) -> Callable[[bytes], Sequence[Finding]]:
-    raise NotImplementedError
+def _rules(
+    context: click.Context, schemas: Path | None, schematrons: Path | None
+) -> tuple[DocumentSettings, Path]:
+    """Tell what the deep check uses: what stands on the line, else the settings of the home."""
+    home = home_of(context)
+    settings = DocumentSettings()
+    if (home / SETTINGS_FILE).exists():
+        settings = settings_of(context).documents
+    given = {
+        "schemas": str(schemas.absolute()) if schemas else "",
+        "schematrons": str(schematrons.absolute()) if schematrons else "",
+    }
+    chosen = {name: value for name, value in given.items() if value}
+    return settings.model_copy(update=chosen or {}), home
+
+
+def _clean(line: str) -> str:
+    """Keep what a document says from giving orders to the terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in line)

@@ -140,18 +140,18 @@ def open_archive(octets: bytes, *, part: str = "", where: str = "") -> OpenedArc
         problem = finding.error(error.code, error.public_text, error.public_text_fr, where=where)
         return OpenedArchive(documents=(), findings=(problem,))
     findings = check_archive(archive)
-    paths = {one.path for one in archive.documents}
+    paths = [one.path for one in archive.documents]
     return OpenedArchive(
         documents=tuple(
             CarriedDocument(
                 part=part,
                 document=one,
                 cda=_parsed(one.octets),
-                findings=tuple(each for each in findings if each.where == one.path),
+                findings=tuple(each for each in findings if _is_about(each, one.path)),
             )
             for one in archive.documents
         ),
-        findings=tuple(one for one in findings if one.where not in paths),
+        findings=tuple(one for one in findings if not any(_is_about(one, path) for path in paths)),
     )
 
 
@@ -184,6 +184,11 @@ def read_file(name: str, octets: bytes) -> tuple[bytes, ...]:
 def describe_all(carried: Sequence[CarriedDocument]) -> tuple[DocumentView, ...]:
     """Describe documents in the order in which they are carried."""
     return tuple(_view(number, one) for number, one in enumerate(carried, start=1))
+
+
+def _is_about(one: Finding, path: str) -> bool:
+    """Tell whether a finding is about this document, or a place in it."""
+    return one.where == path or one.where.startswith((f"{path}:", f"{path}#", f"{path}/"))
 
 
 def _located(check: Check, one: CarriedDocument) -> tuple[Finding, ...]:

@@ -6,11 +6,14 @@ import httpx
 import pytest
 
 from api.downloads import safe_name
+from mss.mailboxes.documents import DocumentForm
 from mss.mailboxes.reading import PartContent
 from tests.support.api_fakes import (
     CDA,
+    DOCUMENT_FORMS,
     LETTER_ID,
     MISSING_ID,
+    PAGE,
     PDF,
     RAW,
     WARD,
@@ -180,6 +183,16 @@ async def test_documents_describe_themselves(client: httpx.AsyncClient) -> None:
     assert document["patient"]["ins"] == "260019999999958"
     assert document["authors"] == [{"name": "Dr Paul TEST", "organization": "CH DEMO"}]
     assert document["href"] == f"{LETTER}/documents/1"
+    assert document["links"] == {
+        "xml": f"{LETTER}/documents/1/xml",
+        "html": f"{LETTER}/documents/1/html",
+        "pdf": f"{LETTER}/documents/1/pdf",
+        "file": None,
+    }
+    assert document["replaces"] == [
+        {"message": MISSING_ID, "number": 2, "href": f"/v1/messages/{MISSING_ID}/documents/2"}
+    ]
+    assert (document["replaced_by"], document["duplicate_of"]) == ([], None)
     assert documents["findings"] == [
         {
             "code": "ins-key",
@@ -201,6 +214,8 @@ async def test_documents_describe_themselves(client: httpx.AsyncClient) -> None:
         ("?form=xml", "application/pdf", CDA),
         ("", "application/pdf", PDF),
         ("", "text/xml", CDA),
+        ("", "text/html, application/xhtml+xml, application/xml;q=0.9, */*;q=0.8", PAGE),
+        ("?form=html", "*/*", PAGE),
         ("", "application/pdf;q=0.4, application/xml;q=0.5", CDA),
         ("", "application/pdf, */*;q=0.1", PDF),
         ("", "APPLICATION/*", CDA),
@@ -234,6 +249,55 @@ async def test_a_document_that_cannot_be_is_refused(
 ) -> None:
     """Numbers count from 1."""
     assert (await client.get(f"{LETTER}/documents/{path}")).status_code == status
+
+
+@pytest.mark.parametrize("form", ["xml", "pdf", "html", "file"])
+async def test_each_form_has_its_own_address(client: httpx.AsyncClient, form: DocumentForm) -> None:
+    """A page cannot choose its Accept field; a link can."""
+    kind, octets = DOCUMENT_FORMS[form]
+    answer = await client.get(f"{LETTER}/documents/1/{form}")
+
+    assert (answer.status_code, answer.content) == (200, octets)
+    assert answer.headers["Content-Type"] == kind
+
+
+async def test_the_page_of_a_document_is_shown_and_can_do_nothing(
+    client: httpx.AsyncClient,
+) -> None:
+    """In a sandbox of its own: no script, no form, nothing fetched, no frame around it."""
+    answer = await client.get(f"{LETTER}/documents/1/html")
+
+    policy = answer.headers["Content-Security-Policy"]
+    assert answer.headers["Content-Disposition"] == "inline"
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+    assert policy.endswith("frame-ancestors 'none'; sandbox")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_markup_of_a_sender_is_saved_never_shown(client: httpx.AsyncClient) -> None:
+    """A body may call itself a page."""
+    answer = await client.get(f"{LETTER}/documents/1/file")
+
+    assert answer.headers["Content-Disposition"].startswith("attachment;")
+    assert answer.headers["Content-Security-Policy"].endswith("sandbox")
+
+
+@pytest.mark.parametrize(
+    ("known", "status"),
+    [("{tag}", 304), ('"other", W/{tag}', 304), ("*", 304), ('"other"', 200), ("", 200)],
+)
+async def test_octets_that_are_known_are_not_sent_again(
+    client: httpx.AsyncClient, known: str, status: int
+) -> None:
+    """Documents do not change; software that asks again is told so."""
+    tag = (await client.get(f"{LETTER}/documents/1/pdf")).headers["ETag"]
+    headers = {"If-None-Match": known.format(tag=tag)}
+    answer = await client.get(f"{LETTER}/documents/1/pdf", headers=headers)
+
+    assert (answer.status_code, answer.headers["ETag"]) == (status, tag)
+    assert answer.content == (PDF if status == 200 else b"")
 
 
 async def test_the_timeline_tells_each_station(client: httpx.AsyncClient) -> None:
