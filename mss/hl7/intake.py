@@ -303,7 +303,7 @@ def _document(header: CdaHeader, entry: DocumentEntry, event: str) -> str:
             1: "1",
             2: header.code.code if header.code else "",
             3: "TEXT",
-            4: header.effective_time.text[:14] if header.effective_time else "",
+            4: header.effective_time.text if header.effective_time else "",
             12: _identified(own),
             13: _identified(replaced) if event != "T02" and replaced else "",
             17: "AU",
@@ -361,13 +361,12 @@ def _participation(
 def _mail(letter: ParsedMessage) -> str:
     """Write the letter itself: its identifier, its subject, its text."""
     text = pybase64.b64encode(_text(letter).encode()).decode("ascii")
-    identifier = (letter.internet_message_id or "").strip("<>")
     return segment(
         "OBX",
         {
             1: "2",
             2: "ED",
-            3: components(identifier, letter.subject),
+            3: components(letter.internet_message_id or "", letter.subject),
             5: base64_field("text", "", text),
             11: "F",
         },
