@@ -188,6 +188,34 @@ def event_codes(header: CdaHeader) -> tuple[Code, ...]:
     return _all_plain(*found)
 
 
+def references(header: CdaHeader) -> tuple[str, ...]:
+    """List the numbers by which a receiver may link the document to a request or examination.
+
+    Orders, accession numbers and, in imaging, the studies. Published archives carry none, so
+    `describe` leaves them out; a sender that wants them hands them to the archive.
+    """
+    found = [
+        *((one, "urn:ihe:iti:xds:2013:order") for order in header.orders for one in order.ids),
+        *(
+            (one, "urn:ihe:iti:xds:2013:accession")
+            for order in header.orders
+            for one in order.accession_numbers
+        ),
+    ]
+    if header.code is not None and header.code.code == _IMAGING_REPORT:
+        found += [
+            (one, "urn:ihe:iti:xds:2016:studyInstanceUID") for act in header.acts for one in act.ids
+        ]
+    return tuple(dict.fromkeys(_reference(one, kind) for one, kind in found))
+
+
+def _reference(identifier: Identifier, kind: str) -> str:
+    """Write a CXi; a number without an extension is its own, without an authority."""
+    if identifier.extension is None:
+        return f"{clean(identifier.root)}^^^^{kind}"
+    return build_cx(identifier, kind=kind)
+
+
 def type_code(header: CdaHeader) -> Code | None:
     """Write the type with its official label, which documents often spell in their own way."""
     own = _plain(header.code)

@@ -52,6 +52,8 @@ ENTRY_TYPE = "urn:uuid:f0306f51-975f-434e-a61c-c59651d33983"
 ENTRY_PATIENT_ID = "urn:uuid:58a6f841-87b3-4a3e-92fd-a8ffeff98427"
 ENTRY_UNIQUE_ID = "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab"
 
+_VALUE_LENGTH = 256  # of a value in a slot, by the schema
+_TEXT_LENGTH = 1024  # of a title or a label
 _LIMITS = XMLLimits(size_octets=8 * 1024 * 1024, elements=100_000, attributes=200_000, depth=32)
 
 _T = TypeVar("_T")
@@ -206,6 +208,8 @@ def build_metadata(metadata: Metadata) -> bytes:
         root = _write(metadata)
     except ValueError as error:  # an identifier that is no UUID, or a character that XML forbids
         raise MetadataContentError(("well-formed-values",)) from error
+    if any(len(one.text or "") > _VALUE_LENGTH for one in root.iter(_rim("Value"))):
+        raise MetadataContentError(("values-of-allowed-length",))
     return etree.tostring(root, encoding="UTF-8", xml_declaration=True) + b"\n"
 
 
@@ -500,7 +504,7 @@ def _write_localized(parent: _Element, name: str, text: str) -> None:
         line = _add(made, "LocalizedString")
         line.set(f"{{{XML}}}lang", "FR")
         line.set("charset", "UTF8")
-        line.set("value", text)
+        line.set("value", text[:_TEXT_LENGTH])
 
 
 def _inner(own: str, role: str) -> str:

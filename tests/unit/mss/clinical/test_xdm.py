@@ -18,7 +18,9 @@ from mss.clinical.xdm import (
     ArchiveError,
     ArchiveMetadataError,
     OutgoingDocument,
+    OutgoingSet,
     build_archive,
+    build_archive_of_sets,
     read_archive,
 )
 from tests.unit.mss.clinical import official
@@ -293,6 +295,188 @@ def test_further_submission_sets_are_read_too(letter: Letter) -> None:
     assert len(read.submission_sets) == 2
     assert [one.entry for one in read.documents] == [first.documents[0].entry] * 2
     assert [one.path for one in read.documents] == [DOCUMENT, "IHE_XDM/SUBSET02/DOC0001.XML"]
+
+
+def second_letter(letter: Letter) -> bytes:
+    """Another document about the same patient."""
+    header = replace(parse_cda(letter.cda).header, id=Identifier("1.2.3.4"))
+    return build_cda(header, StructuredBody(read_sections(letter.cda)))
+
+
+def test_several_submissions_lie_in_folders_of_their_own(letter: Letter) -> None:
+    """Each with its own identifiers, and the pages list all of them."""
+    sets = [
+        OutgoingSet(documents=[letter.cda], set_uuid=SET_ID),
+        OutgoingSet(documents=[second_letter(letter)], set_uuid=UUID(int=SET_ID.int + 1)),
+    ]
+    archive = build_archive_of_sets(sets, at=AT)
+
+    read = read_archive(archive)
+    with zipfile.ZipFile(io.BytesIO(archive)) as made:
+        readme = made.read("README.TXT")
+    assert read.findings == ()
+    assert [one.path for one in read.documents] == [DOCUMENT, "IHE_XDM/SUBSET02/DOC0001.XML"]
+    assert len({one.unique_id for one in read.submission_sets}) == 2
+    assert len({one.entry.entry_uuid for one in read.documents}) == 2
+    assert b"IHE_XDM/SUBSET02/METADATA.XML\r\n" in readme
+    assert build_archive_of_sets(sets, at=AT) == archive
+
+
+def test_a_document_in_two_submissions_is_refused(letter: Letter) -> None:
+    """It would be filed twice."""
+    sets = [OutgoingSet(documents=[letter.cda], set_uuid=UUID(int=number)) for number in (1, 2)]
+    with pytest.raises(ArchiveContentError) as caught:
+        build_archive_of_sets(sets, at=AT)
+
+    assert caught.value.reason == "document-twice"
+
+
+def test_one_unreadable_submission_does_not_hide_the_other(letter: Letter) -> None:
+    """Half a letter is better than none, if it says so."""
+    read = read_archive(repack(letter.archive, {"IHE_XDM/SUBSET02/METADATA.XML": b"<"}))
+
+    assert [one.code for one in read.findings] == ["metadata-unreadable"]
+    assert len(read.documents) == 1
+
+
+def changed(letter: Letter, *changes: tuple[bytes, bytes]) -> bytes:
+    """The sample archive with other metadata."""
+    with zipfile.ZipFile(io.BytesIO(letter.archive)) as made:
+        metadata = made.read(METADATA)
+    for old, new in changes:
+        assert old in metadata
+        metadata = metadata.replace(old, new)
+    return repack(letter.archive, {METADATA: metadata})
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [b"./DOC0001.XML", b"doc0001.xml", b"IHE_XDM/SUBSET01/DOC0001.XML", b".\\DOC0001.XML"],
+)
+def test_the_name_of_a_document_may_be_written_in_other_ways(letter: Letter, uri: bytes) -> None:
+    """Senders disagree on what a name is relative to."""
+    archive = changed(letter, (b">DOC0001.XML<", b">" + uri + b"<"))
+
+    assert codes(archive) == set()
+    assert read_archive(archive).documents[0].octets == letter.cda
+
+
+def test_metadata_that_lie_elsewhere_are_found(letter: Letter) -> None:
+    """A folder zipped with its name, or without the one that should be there."""
+    with zipfile.ZipFile(io.BytesIO(letter.archive)) as made:
+        metadata = made.read(METADATA)
+    moved = {"METADATA.XML": metadata, "DOC0001.XML": letter.cda}
+    read = read_archive(repack(letter.archive, {METADATA: None, DOCUMENT: None, **moved}))
+
+    assert [one.code for one in read.findings] == ["archive-folder"]
+    assert read.documents[0].octets == letter.cda
+
+
+def test_a_folder_object_is_tolerated(letter: Letter) -> None:
+    """Folders are a thing of registries; a mail has no use for them."""
+    folder = (
+        b'<rim:RegistryPackage id="urn:uuid:11111111-1111-1111-1111-111111111111">'
+        b'<rim:Classification id="x" classificationNode="urn:uuid:d9d542f3-6cc4-48b6-8870-'
+        b'ea235fbc94c2" classifiedObject="urn:uuid:11111111-1111-1111-1111-111111111111"/>'
+        b"</rim:RegistryPackage><rim:Association "
+    )
+    read = read_archive(changed(letter, (b"<rim:Association ", folder)))
+
+    assert read.findings == ()
+    assert len(read.submission_sets) == 1
+
+
+def test_two_submissions_in_one_file_are_read_and_remarked_upon(letter: Letter) -> None:
+    """The patients of both are compared."""
+    other = (
+        b'<rim:RegistryPackage id="urn:uuid:11111111-1111-1111-1111-111111111111">'
+        b'<rim:ExternalIdentifier id="urn:uuid:11111111-1111-1111-1111-111111111112" '
+        b'registryObject="urn:uuid:11111111-1111-1111-1111-111111111111" identificationScheme='
+        b'"urn:uuid:96fdda7c-d067-4183-912e-bf5ee74998a8" value="1.2.3"><rim:Name>'
+        b'<rim:LocalizedString value="XDSSubmissionSet.uniqueId"/></rim:Name>'
+        b"</rim:ExternalIdentifier></rim:RegistryPackage><rim:Association "
+    )
+    read = read_archive(changed(letter, (b"<rim:Association ", other)))
+
+    assert [one.code for one in read.findings] == ["metadata-sets"]
+    assert [one.unique_id for one in read.submission_sets][1] == "1.2.3"
+
+
+@pytest.mark.parametrize(
+    ("slot", "action", "expected"),
+    [
+        (b"C", Action.REPLACE, set()),
+        (b" d ", Action.DELETE, set()),
+        (b"X", Action.NEW, {"metadata-action"}),
+    ],
+)
+def test_the_action_is_read_as_it_is_meant(
+    letter: Letter, slot: bytes, action: Action, expected: set[str]
+) -> None:
+    """What nobody knows is a new document, with a remark."""
+    added = (
+        b'<rim:Slot name="urn:action:extraMetadataSlot"><rim:ValueList><rim:Value>' + slot +
+        b'</rim:Value></rim:ValueList></rim:Slot><rim:Slot name="hash">'
+    )  # fmt: skip
+    archive = changed(letter, (b'<rim:Slot name="hash">', added))
+
+    assert codes(archive) == expected
+    assert read_archive(archive).documents[0].entry.action is action
+
+
+def test_a_listed_style_sheet_is_carried_and_never_taken_for_a_document(letter: Letter) -> None:
+    """One type exists for listing the sheet of a document."""
+    sheet = b'<xsl:stylesheet xmlns:xsl="http://www.w3.org/1999/XSL/Transform" version="1.0"/>'
+    archive = read_archive(letter.archive)
+    entry = replace(archive.documents[0].entry, type_code=vocabulary.document_types()[
+        "FEUILLE-DE-STYLE"].code)  # fmt: skip
+    listed = replace(archive.documents[0], octets=sheet, entry=entry)
+
+    assert archive.documents[0].is_cda
+    assert not listed.is_cda
+
+
+@pytest.mark.parametrize(
+    ("mime_type", "octets", "is_cda"),
+    [
+        ("text/xml", b"%PDF-1.4", True),
+        ("application/octet-stream", b"anything", True),
+        ("application/pdf", b"%PDF-1.4", False),
+        ("application/pdf", b"\xef\xbb\xbf <ClinicalDocument/>", True),
+        ("application/dicom", b"\0" * 132, False),
+        ("image/jpeg", b"\xff\xd8\xff", False),
+    ],
+)
+def test_what_claims_to_be_xml_or_looks_like_it_is_read_as_a_document(
+    letter: Letter, mime_type: str, octets: bytes, *, is_cda: bool
+) -> None:
+    """Neither the name of a type nor the first octets alone can be trusted."""
+    document = read_archive(letter.archive).documents[0]
+    entry = replace(document.entry, mime_type=mime_type)
+
+    assert replace(document, octets=octets, entry=entry).is_cda is is_cda
+
+
+def test_four_confidentialities_are_the_most(letter: Letter) -> None:
+    """Three masking codes exist, and each is said once."""
+    codes = [vocabulary.code("visibility", one) for one in vocabulary.codes("visibility")]
+    full = OutgoingDocument(octets=letter.cda, hidden_from=tuple(codes))
+    twice = OutgoingDocument(octets=letter.cda, hidden_from=(codes[0], codes[0]))
+
+    made = read_archive(build_archive([full], set_uuid=SET_ID, at=AT))
+    assert len(made.documents[0].entry.confidentiality) == 4
+    with pytest.raises(ArchiveContentError):
+        build_archive([twice], set_uuid=SET_ID, at=AT)
+
+
+def test_references_of_the_request_are_written_when_they_are_given(letter: Letter) -> None:
+    """Official archives have none, so they are the sender's choice."""
+    reference = "984375862^^^&1.2.250.1.748.12345678.12&ISO^urn:ihe:iti:xds:2013:order"
+    outgoing = OutgoingDocument(octets=letter.cda, references=(reference,))
+
+    made = read_archive(build_archive([outgoing], set_uuid=SET_ID, at=AT))
+
+    assert made.documents[0].entry.references == (reference,)
 
 
 @pytest.mark.parametrize(
