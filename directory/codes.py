@@ -4,7 +4,8 @@ The lists are dated data files in `directory/data`. They serve search and displa
 they do not know is kept, with the label that the national file gives.
 
 Sources
-    TRE_G15, TRE_R95, TRE_R38 of the ANS (Nomenclatures des Objets de Santé).
+    TRE_G15, TRE_R95, TRE_R38 and the lists named in `lists.toml`, of the ANS (Nomenclatures des
+    Objets de Santé).
 """
 
 import tomllib
@@ -34,12 +35,14 @@ class CodeLists:
         profession_words: What people type instead, by code.
         specialities: Label by TRE_R38 code.
         groups: Speciality groups by name.
+        others: The small lists, by our name of the list: label by code.
     """
 
     professions: Mapping[str, str]
     profession_words: Mapping[str, tuple[str, ...]]
     specialities: Mapping[str, str]
     groups: Mapping[str, SpecialityGroup]
+    others: Mapping[str, Mapping[str, str]]
 
 
 @cache
@@ -63,6 +66,7 @@ def code_lists() -> CodeLists:
         },
         specialities=specialities["speciality"],
         groups=groups,
+        others={name: entry["codes"] for name, entry in _load("lists.toml")["list"].items()},
     )
 
 
@@ -74,6 +78,25 @@ def speciality_words(code: str) -> tuple[str, ...]:
         word for group in groups if code in group.codes for word in (group.label, *group.words)
     )
     return tuple(dict.fromkeys(found))
+
+
+@cache
+def label_of(name: str, code: str) -> str:
+    """Return the label of a code for a file that gives none; empty if the list is not known.
+
+    Args:
+        name: Of the list: `profession`, `skill`, `skill-kind`, `category`, `mode`, `activity`,
+            `sector`, `title`, `civility`, `mailbox-kind`, `messaging`, `identifier`.
+        code: As the national files have it.
+    """
+    lists = code_lists()
+    match name:
+        case "profession":
+            return lists.professions.get(code, "")
+        case "skill":
+            return lists.specialities.get(code, "")
+        case _:
+            return lists.others.get(name, {}).get(code, "")
 
 
 # The shapes of the shipped files are checked by the tests, not by the type checker.

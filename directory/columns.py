@@ -1,6 +1,7 @@
 """The headers of the national extraction files, in their published order.
 
-Readers look columns up by name and need few of them; writers of test data need them all.
+Readers look columns up by name and need few of them; writers of test data need them all. Of two
+files only the order of the columns is known to us, not their names; they are named as in the first.
 
 Sources
     PS_LibreAcces_Personne_activite and PS_LibreAcces_SavoirFaire as seen on 8 October 2026;
@@ -117,3 +118,129 @@ MAILBOX: Final = (
     "Département structure BAL",
     "Pays structure BAL",
 )
+
+DIPLOMA: Final = (
+    "Type d'identifiant PP",
+    "Identifiant PP",
+    "Identification nationale PP",
+    "Nom d'exercice",
+    "Prénom d'exercice",
+    "Code type diplôme obtenu",
+    "Libellé type diplôme obtenu",
+    "Code diplôme obtenu",
+    "Libellé diplôme obtenu",
+    "Code type autorisation",
+    "Libellé type autorisation",
+    "Code discipline autorisation",
+    "Libellé discipline autorisation",
+)
+
+_COORDINATES: Final = (
+    "Complément destinataire (coord. structure)",
+    "Complément point géographique (coord. structure)",
+    "Numéro Voie (coord. structure)",
+    "Indice répétition voie (coord. structure)",
+    "Code type de voie (coord. structure)",
+)
+
+CONNECT: Final = (
+    "Type d'identifiant PP",
+    "Identifiant PP",
+    "Identification nationale PP",
+    "Nom de famille",
+    "Prénoms",
+    "Date de naissance",
+    "Code commune de naissance",
+    "Code pays de naissance",
+    "Lieu de naissance",
+    "Code sexe",
+    "Téléphone (coord. correspondance)",
+    "Adresse e-mail (coord. correspondance)",
+    "Code civilité",
+    "Code profession",
+    "Code catégorie professionnelle",
+    "Code civilité d'exercice",
+    "Nom d'exercice",
+    "Prénom d'exercice",
+    "Code type savoir-faire",
+    "Code savoir-faire",
+    "Code mode exercice",
+    "Code secteur d'activité",
+    "Code section tableau pharmaciens",
+    "Code rôle",
+    "Numéro SIRET site",
+    "Numéro SIREN site",
+    "Numéro FINESS site",
+    "Numéro FINESS établissement juridique",
+    "Identifiant technique de la structure",
+    "Raison sociale site",
+    "Enseigne commerciale site",
+    *_COORDINATES,
+    "Libellé Voie (coord. structure)",
+    "Mention distribution (coord. structure)",
+    "Bureau cedex (coord. structure)",
+    "Code postal (coord. structure)",
+    "Code commune (coord. structure)",
+    "Code pays (coord. structure)",
+    "Téléphone (coord. structure)",
+    "Téléphone 2 (coord. structure)",
+    "Télécopie (coord. structure)",
+    "Adresse e-mail (coord. structure)",
+    "Code Département (structure)",
+    "Ancien identifiant de la structure",
+    "Autorité d'enregistrement",
+    "Code genre activité",
+)
+
+MONO: Final = (
+    "Type d'identifiant PP",
+    "Identifiant PP",
+    "Identification nationale PP",
+    "Code civilité d'exercice",
+    "Libellé civilité d'exercice",
+    "Nom d'exercice",
+    "Prénom d'exercice",
+    "Code profession",
+    "Libellé profession",
+    "Code catégorie professionnelle",
+    "Libellé catégorie professionnelle",
+    "Code savoir-faire",
+    "Libellé savoir-faire",
+    "Code type savoir-faire",
+    "Libellé type savoir-faire",
+    "Numéro SIRET site",
+    "Numéro SIREN site",
+    "Numéro FINESS site",
+    "Numéro FINESS établissement juridique",
+    "Raison sociale site",
+    "Enseigne commerciale site",
+    "Identifiant technique de la structure",
+    *_COORDINATES,
+    "Libellé type de voie (coord. structure)",
+    "Libellé Voie (coord. structure)",
+    "Mention distribution (coord. structure)",
+    "Bureau cedex (coord. structure)",
+    "Code postal (coord. structure)",
+    "Code commune (coord. structure)",
+    "Libellé commune (coord. structure)",
+    "Code pays (coord. structure)",
+    "Libellé pays (coord. structure)",
+    "Téléphone (coord. structure)",
+    "Téléphone 2 (coord. structure)",
+    "Télécopie (coord. structure)",
+    "Adresse e-mail (coord. structure)",
+    "Adresse BAL",
+)
+
+OTHER_SPELLINGS: Final = {
+    "Identifiant structure": "Identifiant technique de la structure",
+    "Adresse BAL MSSanté": "Adresse BAL",
+    "Adresse MSSanté": "Adresse BAL",
+    "Adresse messagerie sécurisée": "Adresse BAL",
+    "Identifiant technique structure": "Identifiant technique de la structure",
+    "L4TYPEVOIE structure BAL": "NL4TYPEVOIE structure BAL",
+    "Description": "Description",
+    "Responsable": "Responsable",
+    "Liste rouge": "Liste rouge",
+}
+"""Columns that some editions name otherwise, and those that only restricted editions have."""

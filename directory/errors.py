@@ -104,6 +104,15 @@ class SnapshotRefusedError(DirectoryError):
 
 
 @dataclass(eq=False)
+class ImportRunningError(DirectoryError):
+    """Another import of the directory is under way; there is one at a time."""
+
+    code: ClassVar[str] = "directory-import-running"
+    retryable: ClassVar[bool] = True
+    public_text: ClassVar[str] = "The directory is being renewed; please try again later."
+
+
+@dataclass(eq=False)
 class CursorSyntaxError(DirectoryError):
     """The page cursor was not made by us."""
 

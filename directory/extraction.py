@@ -1,39 +1,34 @@
-"""Read the national extraction files, line by line, and say what was wrong with each line left out.
-
-The files are separated by `|`, have a header line and no quoting: a double quote is a character
-like another. Columns are found by their name, never by their place, since the files have grown.
+"""Read the lines of the national files about people and mailboxes.
 
 Shapes
-    A source is read twice: `inspect_source` tells digest, encoding and lines in one quick pass;
-    `read_…` then yields one value per line. Nothing is held in memory.
+    A file is read several times: `inspect_source` tells digest, encoding and number of lines in
+    one quick pass; `read_…` then yields one value per line. Nothing is held in memory.
     The encoding is UTF-8 for the whole file or, when one octet says otherwise, Windows-1252 for
     the whole file, with a finding.
 Errors
-    `ExtractionSyntaxError` when the file cannot be used at all: not an extraction, a column is
-    missing, an archive with several candidates, an absurd size. Anything wrong with one line is a
-    `Reject`: the line is left out and the file goes on.
+    `ExtractionSyntaxError` when the file cannot be used at all: not one of ours, a column is
+    missing, an absurd size. Anything wrong with one line is a `Reject`: the line is left out and
+    the file goes on.
 Sources
-    Headers of the files PS_LibreAcces_Personne_activite, PS_LibreAcces_SavoirFaire and
-    Extraction_Correspondance_MSSante as published in 2026 by the Annuaire Santé.
+    The files PS_LibreAcces_Personne_activite, PS_LibreAcces_SavoirFaire and
+    Extraction_Correspondance_MSSante as published in 2026 by the Annuaire Santé, and the older and
+    restricted editions named in `directory/sources.py`.
 """
 
 import codecs
 import hashlib
-import io
-import re
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
-from typing import IO, Final, TypeVar, cast
+from functools import lru_cache
+from typing import Final, TypeVar
 
 from directory.address import MailAddress
+from directory.codes import label_of
+from directory.columns import ACTIVITY as ACTIVITY_COLUMNS
 from directory.errors import AddressSyntaxError, ExtractionSyntaxError, IdentifierSyntaxError
 from directory.findings import Finding, Severity
 from directory.identifiers import FINESS, SIREN, SIRET, NationalPersonId
+from directory.layout import Layout, LineRejectedError, Row, iter_lines, read_layout
 from directory.model import (
     Coded,
     MailboxEntry,
@@ -44,41 +39,30 @@ from directory.model import (
     Practitioner,
     Skill,
 )
+from directory.places import arrondissement, city_of_line
+from directory.sources import ExtractionKind, Source, find_sources, open_source
+
+__all__ = [
+    "Activity",
+    "ExtractionKind",
+    "Inspection",
+    "LineReader",
+    "Reject",
+    "Source",
+    "Tally",
+    "find_sources",
+    "inspect_source",
+    "open_source",
+    "read_activities",
+    "read_mailboxes",
+    "read_skills",
+    "structure_id",
+]
 
 MAX_FILE_OCTETS: Final = 8 * 1024**3
-MAX_LINE_OCTETS: Final = 64 * 1024
-MAX_REJECTS_KEPT: Final = 1_000
+MAX_REJECTS_KEPT: Final = 100_000
+_MAX_PLACES: Final = 20_000
 _CHUNK: Final = 1024 * 1024
-_STAMP: Final = re.compile(r"_([0-9]{12})(?=\.)")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-
-
-class ExtractionKind(StrEnum):
-    """The files that are read, by the beginning of their national names."""
-
-    ACTIVITY = "PS_LibreAcces_Personne_activite"
-    SKILL = "PS_LibreAcces_SavoirFaire"
-    MAILBOX = "Extraction_Correspondance_MSSante"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """One extraction file, alone or inside an archive.
-
-    Attributes:
-        member: Name inside the archive at *path*; `None` when *path* is the file itself.
-        stamp: Generation of the file, AAAAMMJJhhmm; empty when the name has none.
-    """
-
-    kind: ExtractionKind
-    path: Path
-    member: str | None = None
-    stamp: str = ""
-
-    @property
-    def file_name(self) -> str:
-        """The name without folders, as published."""
-        return self.path.name if self.member is None else Path(self.member).name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,25 +119,6 @@ class Tally:
             self.rejects.append(Reject(line=line, reason=reason))
 
 
-def find_sources(path: Path) -> list[Source]:
-    """Find the extractions in a file, an archive or a folder; of each kind the youngest.
-
-    Raises:
-        ExtractionSyntaxError: There is none, or an archive holds two of a kind.
-    """
-    if path.is_dir():
-        entries = sorted(entry for entry in path.iterdir() if entry.is_file())
-        found = [
-            s for entry in entries if _kind_of(entry.name, "PS_LibreAcces") for s in _in(entry)
-        ]
-    else:
-        found = _in(path)
-    if not found:
-        raise ExtractionSyntaxError("no-extraction", path.name)
-    youngest = {source.kind: source for source in sorted(found, key=lambda s: s.stamp)}
-    return sorted(youngest.values(), key=lambda source: list(ExtractionKind).index(source.kind))
-
-
 def inspect_source(source: Source) -> Inspection:
     """Read the whole source once for its digest, size, lines and encoding.
 
@@ -176,39 +141,17 @@ def inspect_source(source: Source) -> Inspection:
     decoder = _still_utf_8(decoder, b"", final=True)
     encoding = "cp1252" if decoder is None else "utf-8"
     with open_source(source) as stream:
-        _header(stream, encoding, _NEEDS[source.kind], source)
+        header = 0
+        if source.kind is not ExtractionKind.FINESS:
+            header = read_layout(stream, source, encoding).has_header
     lines += last not in (b"\n", b"")
     return Inspection(
         sha256=digest.hexdigest(),
         size_octets=size,
-        lines=max(0, lines - 1),
+        lines=max(0, lines - header),
         encoding=encoding,
         findings=() if decoder is not None else (_not_utf_8(source),),
     )
-
-
-@contextmanager
-def open_source(source: Source) -> Iterator[IO[bytes]]:
-    """Open the octets of a source, unzipped."""
-    try:
-        if source.member is None:
-            with source.path.open("rb") as stream:
-                yield stream
-        else:
-            with zipfile.ZipFile(source.path) as archive, archive.open(source.member) as member:
-                # The archive's own reader is slow line by line.
-                yield io.BufferedReader(cast("io.RawIOBase", member), _CHUNK)
-    except (
-        OSError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-        NotImplementedError,
-        KeyError,
-    ) as error:
-        raise ExtractionSyntaxError("unreadable", source.file_name) from error
-    except RuntimeError as error:  # what zipfile raises for an archive with a password
-        raise ExtractionSyntaxError("unreadable", source.file_name) from error
 
 
 def read_activities(source: Source, encoding: str, tally: Tally) -> Iterator[Activity]:
@@ -217,7 +160,7 @@ def read_activities(source: Source, encoding: str, tally: Tally) -> Iterator[Act
     Raises:
         ExtractionSyntaxError: The file lacks a column that is needed.
     """
-    return _read(source, encoding, tally, _ACTIVITY_NEEDS, _activity)
+    return _read(source, encoding, tally, LineReader.activity)
 
 
 def read_skills(source: Source, encoding: str, tally: Tally) -> Iterator[Practitioner]:
@@ -226,7 +169,7 @@ def read_skills(source: Source, encoding: str, tally: Tally) -> Iterator[Practit
     Raises:
         ExtractionSyntaxError: The file lacks a column that is needed.
     """
-    return _read(source, encoding, tally, _SKILL_NEEDS, _skilled)
+    return _read(source, encoding, tally, LineReader.skilled)
 
 
 def read_mailboxes(source: Source, encoding: str, tally: Tally) -> Iterator[MailboxEntry]:
@@ -235,7 +178,7 @@ def read_mailboxes(source: Source, encoding: str, tally: Tally) -> Iterator[Mail
     Raises:
         ExtractionSyntaxError: The file lacks a column that is needed.
     """
-    return _read(source, encoding, tally, _MAILBOX_NEEDS, _mailbox)
+    return _read(source, encoding, tally, LineReader.mailbox)
 
 
 def structure_id(kind: str, text: str) -> FINESS | SIREN | SIRET | None:
@@ -255,188 +198,220 @@ def structure_id(kind: str, text: str) -> FINESS | SIREN | SIRET | None:
         return None
 
 
-# Below, a row is a mapping from column name to text; a column that is absent reads as empty.
-Row = Callable[[str], str]
 Value = TypeVar("Value")
-
-
-class _LineRejectedError(Exception):
-    """Leaves a line out, for the reason given."""
-
-
-_ACTIVITY_NEEDS: Final = (
-    "Identification nationale PP",
-    "Nom d'exercice",
-    "Prénom d'exercice",
-    "Code profession",
-    "Code savoir-faire",
-    "Numéro FINESS site",
-    "Identifiant technique de la structure",
-    "Raison sociale site",
-    "Code postal (coord. structure)",
-)
-_SKILL_NEEDS: Final = ("Identification nationale PP", "Code savoir-faire", "Libellé savoir-faire")
-_MAILBOX_NEEDS: Final = (
-    "Type de BAL",
-    "Adresse BAL",
-    "Identification nationale PP",
-    "Identification Structure",
-)
-_NEEDS: Final = {
-    ExtractionKind.ACTIVITY: _ACTIVITY_NEEDS,
-    ExtractionKind.SKILL: _SKILL_NEEDS,
-    ExtractionKind.MAILBOX: _MAILBOX_NEEDS,
-}
 
 
 def _read(
     source: Source,
     encoding: str,
     tally: Tally,
-    needs: Sequence[str],
-    build: Callable[[Row, Tally], Value],
+    read: Callable[["LineReader", Row], Value],
 ) -> Iterator[Value]:
     """Yield a value for each line that has one, and count the others."""
     with open_source(source) as stream:
-        columns = _header(stream, encoding, needs, source)
-        width = max(columns.values()) + 1
-        for number, octets in enumerate(_lines(stream), start=2):
+        layout = read_layout(stream, source, encoding)
+        reader = LineReader(layout)
+        for number, octets in enumerate(iter_lines(stream), start=2):
             try:
-                value = build(_row(columns, _fields(octets, encoding, width)), tally)
-            except _LineRejectedError as error:
+                row = layout.row(layout.split(octets))
+                value = read(reader, row)
+                tally.odd += not reader.is_person_checked(row)
+            except LineRejectedError as error:
                 tally.reject(number, str(error))
             else:
                 tally.rows += 1
                 yield value
 
 
-def _row(columns: dict[str, int], fields: list[str]) -> Row:
-    def text(name: str) -> str:
-        place = columns.get(name)
-        return "" if place is None else fields[place]
+class LineReader:
+    """Makes values of the lines of one file.
 
-    return text
+    Neighbouring lines repeat places; the last ones are remembered, so that they are read once.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._places: dict[tuple[str, ...], Organization | None] = {}
+        names = [*_PLACE_COLUMNS]
+        self._names = [name for name in names if name in layout.places]
+
+    def activity(self, row: Row) -> Activity:
+        """Read a person, and what the line says about where and how they work."""
+        person = self.practitioner(row)
+        return Activity(practitioner=person, role=self.role(row, person))
+
+    def role(self, row: Row, person: Practitioner) -> PracticeRole | None:
+        """Read the situation; a line that names no place and no mode has none."""
+        place = self.place(row)
+        if place is None and not row("Code mode exercice"):
+            return None
+        code = row("Code profession")
+        same = person.profession is not None and person.profession.code == code
+        return PracticeRole(
+            profession=person.profession
+            if same
+            else _coded("profession", code, row("Libellé profession")),
+            category=_category(row),
+            mode=_coded("mode", row("Code mode exercice"), row("Libellé mode exercice")),
+            activity=_coded("activity", row("Code genre activité"), row("Libellé genre activité")),
+            function=_coded("function", row("Code rôle"), row("Libellé rôle")),
+            section=_coded(
+                "section",
+                row("Code section tableau pharmaciens"),
+                row("Libellé section tableau pharmaciens"),
+            ),
+            organization=place,
+        )
+
+    def skilled(self, row: Row) -> Practitioner:
+        """Read a line that is there for its skill."""
+        person = self.practitioner(row)
+        if not person.skills:
+            raise LineRejectedError("no-skill")
+        return person
+
+    def practitioner(self, row: Row) -> Practitioner:
+        """Read a person; the skill of the line with it."""
+        return Practitioner(
+            national_id=person_id(row),
+            family=row("Nom d'exercice") or row("Nom de famille"),
+            given=row("Prénom d'exercice") or _given_names(row("Prénoms")),
+            civility=row("Code civilité"),
+            title=row("Code civilité d'exercice") or row("Civilité d'exercice"),
+            profession=_coded("profession", row("Code profession"), row("Libellé profession")),
+            category=_category(row),
+            skills=() if (skill := self.skill(row)) is None else (skill,),
+        )
+
+    def skill(self, row: Row) -> Skill | None:
+        """Read the savoir-faire of a line, if it has one."""
+        code = row("Code savoir-faire")
+        if not code:
+            return None
+        return _skill(
+            row("Code type savoir-faire"),
+            row("Libellé type savoir-faire"),
+            code,
+            row("Libellé savoir-faire"),
+        )
+
+    def place(self, row: Row) -> Organization | None:
+        """Read the structure of an activity; a line without one is usual."""
+        text = tuple(row(name) for name in self._names)
+        if text in self._places:
+            return self._places[text]
+        if len(self._places) >= _MAX_PLACES:
+            self._places.clear()
+        place = self._places[text] = _site(row)
+        return place
+
+    def mailbox(self, row: Row) -> MailboxEntry:
+        """Read a mailbox with its holder and structure."""
+        address = mailbox_address(row)
+        holder = self.practitioner(row) if row("Identification nationale PP") else None
+        kind = row("Type de BAL") or ("PER" if holder is not None else "")
+        if not kind:
+            raise LineRejectedError("no-mailbox-kind")
+        return MailboxEntry(
+            address=address,
+            kind=MailboxKind.of(kind),
+            practitioner=holder,
+            organization=_mailbox_place(row),
+            service=row("Service de rattachement"),
+            description=row("Description"),
+            responsible=row("Responsable"),
+            paperless=row("Dématérialisation"),
+            # Restricted editions carry it; the open file holds no such mailbox at all.
+            liste_rouge=row("Liste rouge").upper() in ("O", "OUI", "1", "TRUE"),
+        )
+
+    @staticmethod
+    def is_person_checked(row: Row) -> bool:
+        """Tell whether the number of the person passes its check; true of a line without one."""
+        text = row("Identification nationale PP")
+        return not text or NationalPersonId(text).is_checked
 
 
-def _header(
-    stream: IO[bytes], encoding: str, needs: Sequence[str], source: Source
-) -> dict[str, int]:
-    octets = stream.readline(MAX_LINE_OCTETS).removeprefix(codecs.BOM_UTF8)
-    names = octets.decode(encoding, "replace").rstrip("\r\n").split("|")
-    columns: dict[str, int] = {}
-    for place, name in enumerate(names):
-        plain = " ".join(name.replace("\u2019", "'").split())
-        if plain:
-            columns.setdefault(plain, place)
-    missing = [name for name in needs if name not in columns]
-    if missing:
-        raise ExtractionSyntaxError("missing-column: " + ", ".join(missing), source.file_name)
-    return columns
+def person_id(row: Row) -> NationalPersonId:
+    """Read whom a line is about.
 
-
-def _lines(stream: IO[bytes]) -> Iterator[bytes]:
-    """Yield the lines; one that is too long comes as its beginning, which is then refused."""
-    while octets := stream.readline(MAX_LINE_OCTETS + 1):
-        rest = octets
-        while len(rest) > MAX_LINE_OCTETS and not rest.endswith(b"\n"):
-            rest = stream.readline(MAX_LINE_OCTETS + 1)
-        yield octets
-
-
-def _fields(octets: bytes, encoding: str, width: int) -> list[str]:
-    """Split a line; one extra separator at its end is usual."""
-    if len(octets) > MAX_LINE_OCTETS:
-        raise _LineRejectedError("line-too-long")
+    Raises:
+        LineRejectedError: It is about nobody.
+    """
     try:
-        text = octets.decode(encoding).rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise _LineRejectedError("undecodable") from None
-    if _CONTROL.search(text):
-        raise _LineRejectedError("control-character")
-    fields = text.split("|")
-    if len(fields) == width + 1 and not fields[-1]:
-        fields.pop()
-    if len(fields) != width:
-        raise _LineRejectedError(f"field-count: {len(fields)} instead of {width}")
-    return [field.strip() for field in fields]
-
-
-def _activity(row: Row, tally: Tally) -> Activity:
-    person = _practitioner(row, tally)
-    place = _site(row)
-    if place is None and not row("Code mode exercice"):
-        return Activity(practitioner=person, role=None)
-    role = PracticeRole(
-        profession=person.profession,
-        category=person.category,
-        mode=Coded.of(row("Code mode exercice"), row("Libellé mode exercice")),
-        activity=Coded.of(row("Code genre activité"), row("Libellé genre activité")),
-        function=Coded.of(row("Code rôle"), row("Libellé rôle")),
-        organization=place,
-    )
-    return Activity(practitioner=person, role=role)
-
-
-def _skilled(row: Row, tally: Tally) -> Practitioner:
-    person = _practitioner(row, tally)
-    if not person.skills:
-        raise _LineRejectedError("no-skill")
-    return person
-
-
-def _practitioner(row: Row, tally: Tally) -> Practitioner:
-    try:
-        national_id = NationalPersonId(row("Identification nationale PP"))
+        return NationalPersonId(row("Identification nationale PP"))
     except IdentifierSyntaxError:
-        raise _LineRejectedError("person-identifier") from None
-    tally.odd += not national_id.is_checked
-    category = row("Code catégorie professionnelle") or row("Catégorie profession")
-    category_label = row("Libellé catégorie professionnelle") or row(
-        "Libellé de catégorie profession"
-    )
-    return Practitioner(
-        national_id=national_id,
-        family=row("Nom d'exercice"),
-        given=row("Prénom d'exercice"),
-        civility=row("Code civilité"),
-        title=row("Code civilité d'exercice") or row("Civilité d'exercice"),
-        profession=Coded.of(
-            row("Code profession") or row("Code Profession"),
-            row("Libellé profession") or row("Libellé Profession"),
-        ),
-        category=Coded.of(category, category_label),
-        skills=() if (skill := _skill(row)) is None else (skill,),
+        raise LineRejectedError("person-identifier") from None
+
+
+def mailbox_address(row: Row) -> MailAddress:
+    """Read the address of a line.
+
+    Raises:
+        LineRejectedError: It has none that can be read.
+    """
+    try:
+        return MailAddress.parse(row("Adresse BAL"))
+    except AddressSyntaxError as error:
+        raise LineRejectedError(f"address: {error.reason}") from None
+
+
+_PLACE_COLUMNS: Final = tuple(
+    name
+    for name in ACTIVITY_COLUMNS
+    if "structure" in name or " site" in name or "secteur" in name or "juridique" in name
+)
+
+
+@lru_cache(maxsize=8_192)
+def _coded(name: str, code: str, label: str) -> Coded | None:
+    """Pair a code and its label, which the restricted edition leaves out."""
+    return Coded(code=code, label=label or label_of(name, code)) if code else None
+
+
+@lru_cache(maxsize=8_192)
+def _skill(kind: str, kind_label: str, code: str, label: str) -> Skill:
+    return Skill(
+        kind=Coded(code=kind, label=kind_label or label_of("skill-kind", kind)),
+        code=code,
+        label=label or label_of("skill", code),
     )
 
 
-def _skill(row: Row) -> Skill | None:
-    code = row("Code savoir-faire")
-    if not code:
-        return None
-    kind = Coded(code=row("Code type savoir-faire"), label=row("Libellé type savoir-faire"))
-    return Skill(kind=kind, code=code, label=row("Libellé savoir-faire"))
+def _category(row: Row) -> Coded | None:
+    code = row("Code catégorie professionnelle") or row("Catégorie profession")
+    label = row("Libellé catégorie professionnelle") or row("Libellé de catégorie profession")
+    return _coded("category", code, label)
+
+
+def _given_names(text: str) -> str:
+    """Return the first of three names joined by apostrophes (`ANNE'MARIE'`)."""
+    return text.split("'", 1)[0]
 
 
 def _site(row: Row) -> Organization | None:
-    """Read the structure of an activity; a row without one is usual."""
     finess = _number(FINESS, row("Numéro FINESS site"))
     siret = _number(SIRET, row("Numéro SIRET site"))
+    legal = _number(FINESS, row("Numéro FINESS établissement juridique"))
     technical_id = row("Identifiant technique de la structure")
-    name = row("Raison sociale site")
     key = _organization_key(finess or siret, technical_id)
     if key is None:
         return None
     return Organization(
         key=key,
-        name=name,
+        name=row("Raison sociale site"),
         trade_name=row("Enseigne commerciale site"),
         finess=finess,
-        finess_legal=_number(FINESS, row("Numéro FINESS établissement juridique")),
+        finess_legal=legal,
         siret=siret,
         siren=_number(SIREN, row("Numéro SIREN site")),
         technical_id=technical_id,
-        sector=Coded.of(row("Code secteur d'activité"), row("Libellé secteur d'activité")),
+        old_id=row("Ancien identifiant de la structure"),
+        parent_key="1" + legal if legal is not None and legal != finess else "",
+        sector=_coded("sector", row("Code secteur d'activité"), row("Libellé secteur d'activité")),
         phone=row("Téléphone (coord. structure)"),
+        phone2=row("Téléphone 2 (coord. structure)"),
+        fax=row("Télécopie (coord. structure)"),
+        email=row("Adresse e-mail (coord. structure)"),
         address=_site_address(row),
     )
 
@@ -448,7 +423,7 @@ def _site_address(row: Row) -> PostalAddress:
     street = (
         part("Numéro Voie"),
         part("Indice répétition voie"),
-        part("Libellé type de voie"),
+        part("Libellé type de voie") or part("Code type de voie"),
         part("Libellé Voie"),
     )
     complement = (
@@ -456,46 +431,24 @@ def _site_address(row: Row) -> PostalAddress:
         part("Complément point géographique"),
         part("Mention distribution"),
     )
-    return PostalAddress(
-        street=_join(street),
-        complement=_join(complement),
-        postcode=part("Code postal"),
-        city=part("Libellé commune") or _city_of(part("Bureau cedex")),
-        commune=part("Code commune"),
-        department=row("Code Département (structure)"),
-        country=part("Libellé pays"),
-    )
-
-
-def _mailbox(row: Row, tally: Tally) -> MailboxEntry:
-    try:
-        address = MailAddress.parse(row("Adresse BAL"))
-    except AddressSyntaxError as error:
-        raise _LineRejectedError(f"address: {error.reason}") from None
-    kind = row("Type de BAL")
-    if not kind:
-        raise _LineRejectedError("no-mailbox-kind")
-    holder = None
-    if row("Identification nationale PP"):
-        holder = _practitioner(row, tally)
-    return MailboxEntry(
-        address=address,
-        kind=MailboxKind.of(kind),
-        practitioner=holder,
-        organization=_mailbox_place(row),
-        service=row("Service de rattachement"),
-        description=row("Description"),
-        responsible=row("Responsable"),
-        paperless=row("Dématérialisation"),
-        # Restricted editions carry it; the open file holds no such mailbox at all.
-        liste_rouge=row("Liste rouge").upper() in ("O", "OUI", "1", "TRUE"),
+    return arrondissement(
+        PostalAddress(
+            street=_join(street),
+            complement=_join(complement),
+            postcode=part("Code postal"),
+            city=part("Libellé commune") or city_of_line(part("Bureau cedex")),
+            commune=part("Code commune"),
+            department=row("Code Département (structure)"),
+            country=part("Libellé pays"),
+        )
     )
 
 
 def _mailbox_place(row: Row) -> Organization | None:
     identifier = row("Identification Structure")
     if not identifier:
-        return None
+        # The old single table describes the place as an activity does.
+        return _site(row) if row("Raison sociale site") else None
     number = structure_id(row("Type identifiant structure"), identifier)
     key = _organization_key(number, identifier)
     if key is None:
@@ -507,7 +460,7 @@ def _mailbox_place(row: Row) -> Organization | None:
     street = (
         part("L4NUMEROVOIE"),
         part("L4COMPLEMENTNUMEROVOIE"),
-        part("NL4TYPEVOIE") or part("L4TYPEVOIE"),
+        part("NL4TYPEVOIE"),
         part("L4LIBELLEVOIE"),
     )
     complement = (
@@ -527,7 +480,7 @@ def _mailbox_place(row: Row) -> Organization | None:
             street=_join(street),
             complement=_join(complement),
             postcode=part("Code postal"),
-            city=_city_of(part("L6LIGNEACHEMINEMENT")),
+            city=city_of_line(part("L6LIGNEACHEMINEMENT")),
             department=part("Département"),
             country=part("Pays"),
         ),
@@ -557,11 +510,6 @@ def _number(kind: type[NumberT], text: str) -> NumberT | None:
         return None
 
 
-def _city_of(line: str) -> str:
-    """Return the town of a delivery line such as `69003 LYON CEDEX 03`."""
-    return re.sub(r"^[0-9]{5} +", "", line)
-
-
 def _join(parts: Sequence[str]) -> str:
     return " ".join(part for part in parts if part)
 
@@ -584,33 +532,3 @@ def _not_utf_8(source: Source) -> Finding:
         severity=Severity.WARNING,
         text=f"{source.file_name} is not UTF-8; it was read as Windows-1252.",
     )
-
-
-def _kind_of(name: str, *also: str) -> bool:
-    return name.startswith((*ExtractionKind, *also))
-
-
-def _in(path: Path) -> list[Source]:
-    """List the extractions that a file is or holds."""
-    if not path.is_file():
-        raise ExtractionSyntaxError("no-such-file", path.name)
-    if not zipfile.is_zipfile(path):
-        return _named(path, None, path.name)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if not name.endswith("/")]
-    except (zipfile.BadZipFile, OSError, UnicodeDecodeError) as error:
-        raise ExtractionSyntaxError("unreadable", path.name) from error
-    found = [s for name in names for s in _named(path, name, Path(name).name)]
-    if len({source.kind for source in found}) != len(found):
-        raise ExtractionSyntaxError("several-of-a-kind", path.name)
-    return found
-
-
-def _named(path: Path, member: str | None, name: str) -> list[Source]:
-    stamp = _STAMP.search(name) or _STAMP.search(path.name)
-    return [
-        Source(kind=kind, path=path, member=member, stamp=stamp[1] if stamp else "")
-        for kind in ExtractionKind
-        if name.startswith(kind)
-    ]

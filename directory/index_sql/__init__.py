@@ -38,7 +38,7 @@ from directory.index_sql.finding import (
 )
 from directory.index_sql.indexing import build_search_index
 from directory.index_sql.lines import find_line, find_sheet
-from directory.index_sql.loading import SqlGenerationStore, import_snapshot
+from directory.index_sql.loading import SqlGenerationStore, forget_gone, import_snapshot
 from directory.index_sql.searching import SearchDesk
 from directory.index_sql.tables import create_tables, metadata
 
@@ -52,13 +52,14 @@ __all__ = [
     "create_tables",
     "declare_mailbox",
     "find_certificates",
-    "find_line",
     "find_declared",
+    "find_line",
     "find_live_generation",
     "find_mailbox",
     "find_organization",
     "find_practitioner",
     "find_sheet",
+    "forget_gone",
     "has_mailbox",
     "import_snapshot",
     "is_domain_known",

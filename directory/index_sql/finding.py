@@ -13,6 +13,7 @@ from sqlalchemy.sql.selectable import ScalarSelect
 
 from directory.address import Domain, MailAddress
 from directory.extraction import ExtractionKind
+from directory.findings import Finding, Severity
 from directory.identifiers import NationalPersonId
 from directory.index_sql import tables
 from directory.index_sql.keys import practitioner_number
@@ -196,4 +197,8 @@ def _build_generation(row: Any) -> Generation:  # noqa: ANN401 - a row of direct
         duration=timedelta(milliseconds=row.duration_ms),
         counts=Counts(**row.counts),
         sources=sources,
+        findings=tuple(
+            Finding(**{**finding, "severity": Severity(finding["severity"])})
+            for finding in row.findings
+        ),
     )

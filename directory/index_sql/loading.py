@@ -1,61 +1,60 @@
-"""Build a generation in SQL: in bulk, in short transactions, without holding a file in memory.
+"""Build a generation in SQL beside the one in force: only what changed is written.
 
 Every batch is one transaction, so that on SQLite others can write between two batches, and what a
-crash leaves is a generation in state `building`, which the next import throws away. One import at a
-time: whoever schedules imports sees to that.
+crash leaves is a generation in state `building`: the next import throws it away. The first load
+drops the indexes of the content and builds them at the end.
 
-Rows already there win over later ones of the same key (`ON CONFLICT DO NOTHING`): the first file
-that names a person or a structure is the richest one.
+Errors
+    `ImportRunningError` when another import is under way. What the driver raises passes through.
+Sources
+    docs/adr/0028 for the measurements.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    Table,
-    and_,
-    bindparam,
-    delete,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import Connection, Table, func, insert, select, update
+from sqlalchemy.exc import DBAPIError
 
-from directory.extraction import Activity, Source, find_sources
+from directory.dossiers import Dossier
 from directory.index_sql import tables
+from directory.index_sql.bulk import (
+    Values,
+    analyze,
+    build_indexes,
+    drop_indexes,
+    end_versions,
+    erase_rows,
+    insert_rows,
+    prepare_connection,
+    select_in,
+)
 from directory.index_sql.declared import lay_over
 from directory.index_sql.finding import find_live_generation, find_live_number
-from directory.index_sql.keys import (
-    mailbox_number,
-    organization_number,
-    practitioner_number,
-    role_number,
+from directory.index_sql.indexing import build_search_index
+from directory.index_sql.locking import import_lock
+from directory.index_sql.placing import ACTIVITY, MAILBOX, Places
+from directory.index_sql.versions import (
+    Labels,
+    Version,
+    mailbox_row,
+    mailbox_rows,
+    practitioner_row,
+    role_rows,
+    skill_rows,
 )
-from directory.index_sql.rows import AnyRow, Which, load_mailboxes, load_practitioners
-from directory.model import Coded, MailboxEntry, Organization, PracticeRole, Practitioner
-from directory.search import (
-    Facet,
-    IndexedSubject,
-    index_practitioner,
-    index_structure_mailbox,
-    order_key,
-)
-from directory.sync import Counts, Generation, ImportReport, Progress, apply_snapshot
+from directory.model import MailboxEntry, Organization
+from directory.numbers import organization_number
+from directory.sources import Source, find_sources
+from directory.survey import EDITION, Progress, Survey
+from directory.sync import Changes, Counts, Generation, ImportReport, apply_snapshot
 
-INDEX_BATCH: Final = 2_000
-ERASE_BATCH: Final = 20_000
-
-Values = tuple[object, ...]
+STUB_DAYS: Final = 30
+"""How long it can be asked what vanished."""
 
 
 def import_snapshot(
@@ -64,6 +63,8 @@ def import_snapshot(
     *,
     at: datetime,
     force: bool = False,
+    keep: timedelta = timedelta(0),
+    search_folder: Path | None = None,
     progress: Progress | None = None,
 ) -> ImportReport:
     """Replace the directory by the national files at a path (file, archive or folder).
@@ -75,26 +76,55 @@ def import_snapshot(
         paths: Where the files are, or the files themselves. Together they are the whole directory.
         at: Instant of the import.
         force: Accept what would be refused as implausible.
+        keep: How long the generation before stays readable for those who page through it.
+        search_folder: Where this machine keeps its search indexes. The one of the new directory is
+            made before the swap; without a folder, by whoever searches first.
         progress: Told how far the work is.
 
     Raises:
         ExtractionSyntaxError: A file cannot be read; the directory in force stays.
         SnapshotRefusedError: The snapshot is implausible; the directory in force stays.
+        ImportRunningError: Another import is under way.
     """
     sources = find_sources(paths) if isinstance(paths, Path) else paths
-    store = SqlGenerationStore(connection)
-    return apply_snapshot(sources, store, at=at, force=force, progress=progress)
+    with import_lock(connection):
+        store = SqlGenerationStore(connection, keep=keep, search_folder=search_folder)
+        return apply_snapshot(sources, store, at=at, force=force, progress=progress)
+
+
+def forget_gone(connection: Connection, *, at: datetime, keep: timedelta) -> int:
+    """Erase what no kept generation shows, and the stubs of what vanished long ago.
+
+    Commits as it goes. Returns how many rows were erased; nothing if an import is under way.
+    """
+    with import_lock(connection):
+        return SqlGenerationStore(connection, keep=keep).erase_retired(at)
 
 
 class SqlGenerationStore:
     """The `GenerationStore` of `directory.sync`, on one connection."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        keep: timedelta = timedelta(0),
+        search_folder: Path | None = None,
+    ) -> None:
         self._connection = connection
+        self._keep = keep
+        self._search_folder = search_folder
         self._number = 0
-        self._changed_at = 0
-        self._people_before_mailboxes: int | None = None
-        self._labels: dict[tuple[str, str], str] = {}
+        self._version: Version = (0, tables.FOREVER, 0)
+        self._live: int | None = None
+        self._labels = Labels()
+        self._places: Places | None = None
+        self._orphans = 0
+        self._touched: set[str] = set()
+        self._written: set[int] = set()
+        self._unseen: dict[int, tuple[int, str]] | None = None
+
+    # -- begin and end -------------------------------------------------------------------------
 
     def live(self) -> Generation | None:
         """Return the generation in force."""
@@ -105,88 +135,41 @@ class SqlGenerationStore:
     def begin(self, at: datetime) -> int:
         """Open a new generation, and throw away what a crashed import left."""
         table = tables.generation
-        self.erase_retired()
+        prepare_connection(self._connection)
+        self._discard_crashed()
+        self.erase_retired(at)
         last = self._connection.execute(select(func.max(table.c.number))).scalar()
+        self._live = find_live_number(self._connection)
         self._release()
         self._number = (last or 0) + 1
-        empty = {
+        self._version = (self._number, tables.FOREVER, tables.to_microseconds(at))
+        self._places = Places(
+            self._connection, self._version, self._labels, is_first=self._live is None
+        )
+        row: dict[str, object] = {
+            "number": self._number,
+            "state": "building",
+            "loaded_at": at,
+            "duration_ms": 0,
             "counts": dataclasses.asdict(Counts()),
             "sources": [],
             "findings": [],
-            "duration_ms": 0,
         }
-        self._changed_at = tables.to_microseconds(at)
-        row = {"number": self._number, "state": "building", "loaded_at": at, **empty}
         self._connection.execute(insert(table).values(row))
         self._connection.commit()
+        if self._live is None:
+            self._drop_indexes()
         return self._number
-
-    def add_activities(self, batch: Sequence[Activity]) -> None:
-        """Add people, roles and structures."""
-        people = [activity.practitioner for activity in batch]
-        roles = [(a.practitioner, a.role) for a in batch if a.role is not None]
-        places = (role.organization for _, role in roles if role.organization is not None)
-        rows = (self._role_row(person, role) for person, role in roles)
-        self._add_people(people)
-        self._add_places(places)
-        self._insert(tables.role, rows)
-        self._connection.commit()
-
-    def add_skills(self, batch: Sequence[Practitioner]) -> None:
-        """Add skills, and people who have no activity."""
-        self._add_people(batch)
-        self._connection.commit()
-
-    def add_mailboxes(self, batch: Sequence[MailboxEntry]) -> None:
-        """Add mailboxes, and the people and structures known from them only."""
-        if self._people_before_mailboxes is None:
-            self._people_before_mailboxes = self._count(tables.practitioner)
-            self._release()
-        self._add_people([m.practitioner for m in batch if m.practitioner is not None])
-        self._add_places(m.organization for m in batch if m.organization is not None)
-        self._insert(tables.mailbox, [self._mailbox_row(mailbox) for mailbox in batch])
-        self._connection.commit()
-
-    def index(self, progress: Progress) -> Counts:
-        """Make what was added searchable, and count it."""
-        people = self._count(tables.practitioner)
-        done = 0
-        for number in self._index_people():
-            done += number
-            progress("index", done, people)
-        self._index_structure_mailboxes()
-        self._connection.execute(self._count_words())
-        self._connection.commit()
-        self._analyze()
-        orphans = people - (
-            people if self._people_before_mailboxes is None else self._people_before_mailboxes
-        )
-        return Counts(
-            practitioners=people,
-            roles=self._count(tables.role),
-            organizations=self._count(tables.organization),
-            mailboxes=self._count(tables.mailbox),
-            domains=self._count_domains(),
-            orphans=orphans,
-            transferred=self._count_transferred(),
-        )
 
     def activate(self, generation: Generation) -> None:
         """Put the new generation in force, in one step."""
         table = tables.generation
-        sources = [dataclasses.asdict(source) for source in generation.sources]
-        retire = update(table).where(table.c.state == "live").values(state="retired")
         self._connection.rollback()
-        self._connection.execute(retire)
-        for content in tables.VERSIONED:
-            self._connection.execute(
-                update(content)
-                .where(
-                    content.c.born.between(1, generation.number - 1),
-                    content.c.gone == tables.FOREVER,
-                )
-                .values(gone=generation.number)
-            )
+        self._connection.execute(
+            update(table)
+            .where(table.c.state == "live")
+            .values(state="retired", retired_at=generation.loaded_at)
+        )
         lay_over(self._connection, generation=generation.number)
         self._connection.execute(
             update(table)
@@ -195,270 +178,353 @@ class SqlGenerationStore:
                 state="live",
                 duration_ms=int(generation.duration.total_seconds() * 1000),
                 counts=dataclasses.asdict(generation.counts),
-                sources=sources,
+                sources=[dataclasses.asdict(source) for source in generation.sources],
+                findings=[dataclasses.asdict(finding) for finding in generation.findings],
             )
         )
         self._connection.commit()
 
     def discard(self) -> None:
         """Throw the new generation away."""
-        self._connection.rollback()
-        self._erase(self._number)
-        self._set_state(self._number, "discarded")
+        with suppress(DBAPIError):
+            self._connection.rollback()
+        self._throw_away(self._number)
 
-    def erase_retired(self) -> None:
-        """Erase the people of all the generations that are not in force."""
+    def erase_retired(self, at: datetime) -> int:
+        """Erase what only generations show that are not in force and were kept long enough."""
         table = tables.generation
-        query = select(table.c.number, table.c.state).where(
-            table.c.state.in_(["retired", "building"])
-        )
-        rows = self._connection.execute(query).all()
+        rows = self._connection.execute(
+            select(table.c.number, table.c.state, table.c.retired_at)
+            .where(table.c.state.in_(["live", "retired"]))
+            .order_by(table.c.number)
+        ).all()
         self._release()
-        for row in rows:
-            self._erase(row.number)
-            self._set_state(row.number, "erased" if row.state == "retired" else "discarded")
-
-    # -- rows ----------------------------------------------------------------------------------
-
-    def _add_people(self, people: Iterable[Practitioner]) -> None:
-        rows = []
-        skills = []
-        for person in people:
-            number = practitioner_number(person.national_id)
-            rows.append(
-                (
-                    number,
-                    *self._version,
-                    0,
-                    str(person.national_id),
-                    person.family,
-                    person.given,
-                    order_key(person.family),
-                    order_key(person.given),
-                    person.civility,
-                    person.title,
-                    self._code("profession", person.profession),
-                    self._code("category", person.category),
-                )
-            )
-            for skill in person.skills:
-                kind = self._code("skill-kind", skill.kind)
-                code = self._code("skill", Coded(code=skill.code, label=skill.label))
-                skills.append((number, code, self._number, tables.FOREVER, kind))
-        self._insert(tables.practitioner, rows)
-        self._insert(tables.skill, skills)
-
-    def _add_places(self, places: Iterable[Organization]) -> None:
-        once = {place.key: place for place in places}
-        self._insert(tables.organization, [self._place_row(place) for place in once.values()])
-
-    def _place_row(self, place: Organization) -> Values:
-        address, position = place.address, place.position
-        return (
-            place.key,
-            *self._version,
-            organization_number(place.key),
-            0,
-            place.kind or "",
-            place.is_active,
-            place.in_finess,
-            place.name,
-            place.trade_name,
-            order_key(place.name),
-            order_key(place.trade_name),
-            str(place.finess or ""),
-            str(place.finess_legal or ""),
-            str(place.siret or ""),
-            str(place.siren or ""),
-            place.technical_id,
-            place.old_id,
-            place.parent_key,
-            self._code("sector", place.sector),
-            self._code("structure-category", place.category),
-            self._code("legal-status", place.legal_status),
-            place.ape,
-            place.phone,
-            place.phone2,
-            place.fax,
-            place.email,
-            address.street,
-            address.complement,
-            address.postcode,
-            address.city,
-            order_key(address.city),
-            address.commune,
-            address.department,
-            address.country,
-            position.latitude if position else None,
-            position.longitude if position else None,
-        )
-
-    @property
-    def _version(self) -> tuple[int, int, int]:
-        """Return born, gone and changed_at of what is written now."""
-        return (self._number, tables.FOREVER, self._changed_at)
-
-    def _role_row(self, person: Practitioner, role: PracticeRole) -> Values:
-        number = practitioner_number(person.national_id)
-        return (
-            number,
-            role_number(number, role),
-            *self._version,
-            role.organization.key if role.organization is not None else "",
-            self._code("profession", role.profession),
-            self._code("category", role.category),
-            self._code("mode", role.mode),
-            self._code("activity", role.activity),
-            self._code("function", role.function),
-            self._code("section", role.section),
-        )
-
-    def _mailbox_row(self, mailbox: MailboxEntry) -> Values:
-        holder, place = mailbox.practitioner, mailbox.organization
-        person = None if holder is None else practitioner_number(holder.national_id)
-        key = None if place is None else place.key
-        return (
-            mailbox_number(mailbox.address.key, person, key),
-            *self._version,
-            0,
-            mailbox.address.key,
-            str(mailbox.address),
-            str(mailbox.address.domain),
-            str(mailbox.kind),
-            person,
-            None,
-            key,
-            mailbox.service,
-            mailbox.description,
-            mailbox.responsible,
-            mailbox.paperless,
-            mailbox.liste_rouge,
-            mailbox.rank,
-            False,
-        )
-
-    def _code(self, name: str, coded: Coded | None) -> str:
-        """Return a code, and remember its label to be stored once."""
-        if coded is None or not coded.code:
-            return ""
-        key = (name, coded.code)
-        if key not in self._labels:
-            self._labels[key] = coded.label
-            self._insert(tables.code, [(name, coded.code, coded.label)])
-        return coded.code
-
-    # -- index ---------------------------------------------------------------------------------
-
-    def _index_people(self) -> Iterator[int]:
-        """Index people in the order of their numbers, a batch at a time."""
-        table = tables.practitioner
-        last = -1
-        while True:
-            people = self._connection.execute(
-                select(table)
-                .where(table.c.born == self._number, table.c.id > last)
-                .order_by(table.c.id)
-                .limit(INDEX_BATCH)
-            ).all()
-            if not people:
-                return
-            last = people[-1].id
-            self._index_batch(people)
-            self._connection.commit()
-            yield len(people)
-
-    def _index_batch(self, people: Sequence[AnyRow]) -> None:
-        which = Which([people[0].id, people[-1].id], as_range=True)
-        loaded = load_practitioners(
-            self._connection, self._number, people, which=which, labels=self._labels
-        )
-        # Sorted here: asked to sort, SQLite walks the whole generation instead of the index.
-        found = self._connection.execute(which.select(tables.mailbox, self._number)).all()
-        mailbox_rows = sorted(found, key=lambda row: int(row.id))
-        mailboxes = load_mailboxes(
-            self._connection, self._number, mailbox_rows, labels=self._labels
-        )
-        held: dict[int, list[MailboxEntry]] = {}
-        for row, mailbox in zip(mailbox_rows, mailboxes, strict=True):
-            held.setdefault(row.practitioner_id, []).append(mailbox)
-        self._release()
-        self._index(
-            [
-                (number, index_practitioner(person, held.get(number, ())))
-                for number, person in loaded.items()
-            ]
-        )
-
-    def _index_structure_mailboxes(self) -> None:
-        table = tables.mailbox
-        last = 0
-        while True:
-            rows = self._connection.execute(
-                select(table)
-                .where(
-                    table.c.born == self._number,
-                    table.c.id > last,
-                    table.c.practitioner_id.is_(None),
-                    table.c.liste_rouge.is_(False),
-                )
-                .order_by(table.c.id)
-                .limit(INDEX_BATCH)
-            ).all()
-            if not rows:
-                return
-            last = rows[-1].id
-            mailboxes = load_mailboxes(self._connection, self._number, rows, labels=self._labels)
-            self._release()
-            pairs = zip(rows, mailboxes, strict=True)
-            self._index([(-row.id, index_structure_mailbox(mailbox)) for row, mailbox in pairs])
-            self._connection.commit()
-
-    def _index(self, subjects: Sequence[tuple[int, IndexedSubject]]) -> None:
-        kind = f":{Facet.MAILBOX_KIND}:"
-        self._insert(
-            tables.subject,
-            [
-                (self._number, number, s.family_key, s.given_key, s.has_mailbox, s.text)
-                for number, s in subjects
-            ],
-        )
-        words = [
-            (self._number, word, field, 0 if s.has_mailbox else 1, number)
-            for number, s in subjects
-            for field, word in s.words
-            if not word.startswith(kind)
+        over = [
+            row.number
+            for row in rows
+            if row.state == "retired" and (row.retired_at or at) <= at - self._keep
         ]
-        words.sort()  # neighbours in the tree are written together
-        self._insert(tables.token, words)
+        erased = 0
+        if over:
+            kept = min((row.number for row in rows if row.number not in over), default=None)
+            limit = max(over) + 1 if kept is None else kept
+            erased = self._erase_until(limit)
+            for number in over:
+                self._set_state(number, "erased")
+        return erased + self._erase_stubs(at)
 
-    def _count_words(self) -> Any:  # noqa: ANN401 - an insert from a select has no common type
-        token, vocabulary = tables.token, tables.vocabulary
-        counted = (
-            select(token.c.generation, token.c.token, func.count())
-            .where(token.c.generation == self._number)
-            .group_by(token.c.generation, token.c.token)
+    # -- what is in the files ------------------------------------------------------------------
+
+    def plan(self, survey: Survey) -> Changes:
+        """Compare the people with those in force, and let those end who vanished."""
+        if self._live is None:
+            return Changes(wanted=None, changed=0, vanished=0, before=0)
+        table = tables.practitioner
+        query = select(table.c.id, table.c.digest).where(self._ours(table))
+        wanted = dict.fromkeys(survey.digests)
+        vanished: list[int] = []
+        changed = before = 0
+        rows = self._connection.execute(query, execution_options={"yield_per": 10_000})
+        for number, digest in rows:
+            before += 1
+            if number not in wanted:
+                vanished.append(number)
+            elif digest == survey.digest_of(number):
+                del wanted[number]
+            else:
+                changed += 1
+        self._release()
+        self._end_people(vanished)
+        return Changes(wanted=set(wanted), changed=changed, vanished=len(vanished), before=before)
+
+    def add_places(self, batch: Sequence[Organization]) -> None:
+        """Add structures that FINESS describes."""
+        assert self._places is not None
+        self._places.add_finess(batch)
+        self._commit()
+
+    def end_places(self) -> None:
+        """Let the structures end that FINESS no longer describes."""
+        assert self._places is not None
+        table = tables.organization
+        if self._live is None:
+            return
+        query = select(table.c.key).where(
+            table.c.gone == tables.FOREVER, table.c.in_finess.is_(True)
         )
-        return insert(vocabulary).from_select(["generation", "token", "subjects"], counted)
+        gone = [key for key in self._connection.scalars(query) if key not in self._places.finess]
+        self._release()
+        self._touched.update(gone)
+        for start in range(0, len(gone), 500):
+            some = gone[start : start + 500]
+            self._connection.execute(
+                update(table)
+                .where(table.c.gone == tables.FOREVER, table.c.key.in_(some))
+                .values(in_finess=False)
+            )
+        self._connection.commit()
 
-    # -- counts --------------------------------------------------------------------------------
+    def add_people(self, batch: Sequence[Dossier]) -> None:
+        """Add people with everything about them; what is as it was before stays."""
+        assert self._places is not None
+        version, labels = self._version, self._labels
+        self._orphans += sum(dossier.is_orphan for dossier in batch)
+        places = [
+            role.organization
+            for dossier in batch
+            for role in dossier.practitioner.roles
+            if role.organization is not None
+        ]
+        self._places.add_mentions(places, ACTIVITY)
+        self._places.add_mentions(
+            [m.organization for d in batch for m in d.mailboxes if m.organization is not None],
+            MAILBOX,
+        )
+        numbers = [dossier.number for dossier in batch]
+        people = [practitioner_row(dossier, version, labels) for dossier in batch]
+        roles = [row for dossier in batch for row in role_rows(dossier, version, labels)]
+        skills = [row for dossier in batch for row in skill_rows(dossier, version, labels)]
+        mailboxes = [row for dossier in batch for row in mailbox_rows(dossier, version)]
+        if self._live is not None:
+            self._end_versions(tables.practitioner, "id", numbers)
+            self._come_back("practitioner", numbers)
+            roles = self._merge_roles(numbers, roles)
+            skills = self._merge_skills(numbers, skills)
+            mailboxes = self._merge_mailboxes(numbers, mailboxes)
+        insert_rows(self._connection, tables.practitioner, people)
+        insert_rows(self._connection, tables.role, roles)
+        insert_rows(self._connection, tables.skill, skills)
+        insert_rows(self._connection, tables.mailbox, mailboxes)
+        self._commit()
+
+    def add_structure_mailboxes(self, boxes: Sequence[MailboxEntry]) -> None:
+        """Add mailboxes that nobody holds; what is as it was before stays."""
+        assert self._places is not None
+        before = self._structure_mailboxes()
+        places = [box.organization for box in boxes if box.organization is not None]
+        self._places.add_mentions(places, MAILBOX)
+        new: list[Values] = []
+        over: list[int] = []
+        for row in (mailbox_row(box, self._version) for box in boxes):
+            number = int(str(row[0]))
+            known = before.pop(number, None)
+            if number not in self._written and (known is None or known[0] != row[4]):
+                new.append(row)
+                over += [number] if known is not None else []
+            self._written.add(number)
+        self._end_versions(tables.mailbox, "id", over)
+        insert_rows(self._connection, tables.mailbox, new)
+        self._commit()
+
+    def end_structure_mailboxes(self) -> None:
+        """Let those of the mailboxes that nobody holds end that were not added again."""
+        over = self._structure_mailboxes()
+        self._touched.update(key for _, key in over.values() if key)
+        self._end_versions(tables.mailbox, "id", list(over))
+        self._connection.commit()
+
+    def _structure_mailboxes(self) -> dict[int, tuple[int, str]]:
+        """Return the digests and structures of those in force that were not added yet."""
+        if self._unseen is None:
+            table = tables.mailbox
+            query = select(table.c.id, table.c.digest, table.c.organization_key).where(
+                table.c.practitioner_id.is_(None), self._ours(table), table.c.born < self._number
+            )
+            rows = self._connection.execute(query) if self._live is not None else ()
+            self._unseen = {number: (digest, key or "") for number, digest, key in rows}
+        return self._unseen
+
+    def finish(self, progress: Progress) -> Counts:
+        """Complete what follows from the rows, make it searchable, and count it."""
+        if self._live is None:
+            for name in build_indexes(self._connection):
+                progress(f"index {name}", 1, 1)
+        self._join_mailboxes()
+        self._end_unmentioned()
+        self._connection.commit()
+        analyze(self._connection)
+        if self._search_folder is not None:
+            build_search_index(
+                self._connection,
+                self._number,
+                self._search_folder,
+                progress=progress,
+                before=self._live,
+            )
+        return Counts(
+            practitioners=self._count(tables.practitioner),
+            roles=self._count(tables.role),
+            organizations=self._count(tables.organization),
+            mailboxes=self._count(tables.mailbox),
+            domains=self._count_domains(),
+            orphans=self._orphans,
+            transferred=self._count_transferred(),
+            edition=EDITION,
+        )
+
+    # -- merging -------------------------------------------------------------------------------
+
+    def _merge_roles(self, numbers: Sequence[int], rows: list[Values]) -> list[Values]:
+        """End the situations that are over; return those that are new."""
+        table = tables.role
+        columns = [table.c.practitioner_id, table.c.id, table.c.organization_key]
+        old = {
+            row.id: row
+            for row in select_in(self._connection, columns, table.c.practitioner_id, numbers)
+        }
+        kept = {int(str(row[1])) for row in rows}
+        over = [number for number in old if number not in kept]
+        self._touched.update(old[number].organization_key for number in over)
+        self._end_versions(table, "id", over)
+        self._leave_stubs("role", [(number, str(number)) for number in over])
+        new = [row for row in rows if row[1] not in old]
+        self._come_back("role", [int(str(row[1])) for row in new])
+        return new
+
+    def _merge_skills(self, numbers: Sequence[int], rows: list[Values]) -> list[Values]:
+        table = tables.skill
+        columns = [table.c.practitioner_id, table.c.code, table.c.kind]
+        old = {
+            tuple(row)
+            for row in select_in(self._connection, columns, table.c.practitioner_id, numbers)
+        }
+        new = {(row[0], row[1], row[4]): row for row in rows}
+        over = [(number, code) for number, code, kind in old if (number, code, kind) not in new]
+        for number, code in over:
+            self._connection.execute(
+                update(table)
+                .where(
+                    table.c.practitioner_id == number,
+                    table.c.code == code,
+                    table.c.gone == tables.FOREVER,
+                )
+                .values(gone=self._number)
+            )
+        return [row for key, row in new.items() if key not in old]
+
+    def _merge_mailboxes(self, numbers: Sequence[int], rows: list[Values]) -> list[Values]:
+        table = tables.mailbox
+        columns = [table.c.id, table.c.digest, table.c.organization_key]
+        old = list(select_in(self._connection, columns, table.c.practitioner_id, numbers))
+        return list(self._differing({int(str(row[0])): row for row in rows}, old).values())
+
+    def _differing(self, rows: dict[int, Values], old: Sequence[Any]) -> dict[int, Values]:
+        """End the mailboxes that are over or otherwise; return those to be written."""
+        before = {row.id: row for row in old}
+        same = {n for n, row in rows.items() if n in before and before[n].digest == row[4]}
+        over = [row for row in old if row.id not in same]
+        self._touched.update(row.organization_key for row in over if row.organization_key)
+        self._end_versions(tables.mailbox, "id", [row.id for row in over])
+        return {number: row for number, row in rows.items() if number not in same}
+
+    def _end_people(self, numbers: Sequence[int]) -> None:
+        """Let people end with all that hangs on them, and leave a stub of each."""
+        for start in range(0, len(numbers), 2_000):
+            some = numbers[start : start + 2_000]
+            people = tables.practitioner
+            columns = [people.c.id, people.c.national_id]
+            found = list(select_in(self._connection, columns, people.c.id, some))
+            self._leave_stubs("practitioner", [(row.id, row.national_id) for row in found])
+            self._merge_roles(some, [])
+            self._merge_skills(some, [])
+            self._merge_mailboxes(some, [])
+            self._end_versions(people, "id", some)
+            self._connection.commit()
+
+    def _end_versions(self, table: Table, column: str, keys: Sequence[Any]) -> None:
+        end_versions(self._connection, table, table.c[column], keys, self._number)
+
+    def _leave_stubs(self, kind: str, things: Sequence[tuple[int, str]]) -> None:
+        number, forever, at = self._version
+        rows = [(kind, one, number, forever, name, at) for one, name in things]
+        insert_rows(self._connection, tables.gone, rows)
+
+    def _come_back(self, kind: str, numbers: Sequence[int]) -> None:
+        table = tables.gone
+        for start in range(0, len(numbers), 500):
+            self._connection.execute(
+                update(table)
+                .where(
+                    table.c.kind == kind,
+                    table.c.id.in_(numbers[start : start + 500]),
+                    table.c.gone == tables.FOREVER,
+                )
+                .values(gone=self._number)
+            )
+
+    # -- what follows --------------------------------------------------------------------------
+
+    def _join_mailboxes(self) -> None:
+        """Hang mailboxes on the structure that others name by another number of the same."""
+        box, place = tables.mailbox, tables.organization
+        for prefix, column in (("3", place.c.siret), ("4", place.c.old_id)):
+            number = func.substr(box.c.organization_key, 2) if prefix == "3" else None
+            same = column == (box.c.organization_key if number is None else number)
+            found = (
+                select(func.min(place.c.key))
+                .where(same, place.c.gone == tables.FOREVER, place.c.key != box.c.organization_key)
+                .where(place.c.key.not_like("3%") if prefix == "3" else place.c.mention == ACTIVITY)
+                .scalar_subquery()
+            )
+            rows = self._connection.execute(
+                select(box.c.id, box.c.organization_key, found.label("other")).where(
+                    box.c.born == self._number, box.c.organization_key.like(f"{prefix}%")
+                )
+            ).all()
+            for row in rows:
+                if row.other is not None:
+                    self._touched.add(row.organization_key)
+                    self._connection.execute(
+                        update(box)
+                        .where(box.c.id == row.id, box.c.born == self._number)
+                        .values(organization_key=row.other)
+                    )
+        self._connection.commit()
+
+    def _end_unmentioned(self) -> None:
+        """Let the structures end that nobody is at and FINESS does not describe."""
+        place = tables.organization
+        touched = sorted(key for key in self._touched if key)
+        for start in range(0, len(touched), 500):
+            some = touched[start : start + 500]
+            mentioned: set[str] = set()
+            for table in (tables.role, tables.mailbox):
+                columns = [table.c.organization_key]
+                rows = select_in(self._connection, columns, table.c.organization_key, some)
+                mentioned.update(row.organization_key for row in rows)
+            columns = [place.c.key, place.c.in_finess]
+            found = list(select_in(self._connection, columns, place.c.key, some))
+            over = [row.key for row in found if not row.in_finess and row.key not in mentioned]
+            self._connection.execute(
+                place.delete().where(place.c.key.in_(over), place.c.born == self._number)
+            )
+            self._end_versions(place, "key", over)
+            stubs = [(organization_number(key), key) for key in over]
+            self._leave_stubs("organization", stubs)
+            self._connection.commit()
 
     def _count(self, table: Table) -> int:
-        query = select(func.count()).select_from(table).where(table.c.born == self._number)
-        return self._connection.execute(query).scalar_one()
+        query = select(func.count()).select_from(table)
+        return self._connection.execute(query.where(self._ours(table))).scalar_one()
 
     def _count_domains(self) -> int:
         table = tables.mailbox
-        query = select(func.count(table.c.domain.distinct()))
-        return self._connection.execute(query.where(table.c.born == self._number)).scalar_one()
+        query = select(func.count(table.c.domain.distinct())).where(self._ours(table))
+        return self._connection.execute(query).scalar_one()
+
+    def _ours(self, table: Table) -> Any:  # noqa: ANN401 - a condition
+        return (table.c.gone == tables.FOREVER) & (table.c.born > tables.DECLARED)
 
     def _count_transferred(self) -> int:
         """Count the mailboxes that now belong to somebody who did not hold them before."""
-        live = find_live_number(self._connection)
-        if live is None:
+        if self._live is None:
             return 0
         old, new = tables.mailbox.alias(), tables.mailbox.alias()
         known = select(old.c.id).where(
-            tables.in_force(old, live), old.c.address_key == new.c.address_key
+            old.c.born <= self._live,
+            old.c.born > tables.DECLARED,
+            old.c.gone > self._live,
+            old.c.address_key == new.c.address_key,
         )
         same = known.where(old.c.practitioner_id == new.c.practitioner_id)
         query = select(func.count(new.c.address_key.distinct())).where(
@@ -469,79 +535,61 @@ class SqlGenerationStore:
         )
         return self._connection.execute(query).scalar_one()
 
-    # -- engine --------------------------------------------------------------------------------
+    # -- erasing -------------------------------------------------------------------------------
 
-    def _insert(self, table: Table, rows: Iterable[Values]) -> None:
-        """Insert rows given in the order of the columns; rows already there stay."""
-        batch = list(rows)
-        if not batch:
-            return
-        if self._connection.dialect.name == "postgresql":
-            _insert_arrays(self._connection, table, batch)
-        else:
-            marks = ",".join("?" * len(table.columns))
-            statement = f"INSERT OR IGNORE INTO {table.name} VALUES ({marks})"  # noqa: S608 - our own table names
-            self._connection.exec_driver_sql(statement, batch)
+    def _discard_crashed(self) -> None:
+        table = tables.generation
+        query = select(table.c.number).where(table.c.state == "building")
+        crashed = self._connection.execute(query).scalars().all()
+        self._release()
+        for number in crashed:
+            self._throw_away(number)
+
+    def _throw_away(self, number: int) -> None:
+        """Undo what was written for a generation that never was in force."""
+        for table in (*tables.VERSIONED, tables.gone):
+            erase_rows(self._connection, table, f"born = {int(number)}")
+            self._connection.execute(
+                update(table).where(table.c.gone == number).values(gone=tables.FOREVER)
+            )
+            self._connection.commit()
+        for _ in build_indexes(self._connection):
+            pass
+        self._set_state(number, "discarded")
+
+    def _erase_until(self, number: int) -> int:
+        """Erase the versions that ended before a generation."""
+        ended = f"gone <= {int(number)} AND gone < {tables.FOREVER}"
+        return sum(erase_rows(self._connection, table, ended) for table in tables.VERSIONED)
+
+    def _erase_stubs(self, at: datetime) -> int:
+        limit = tables.to_microseconds(at - timedelta(days=STUB_DAYS))
+        return erase_rows(self._connection, tables.gone, f"gone_at < {limit}")
+
+    def _drop_indexes(self) -> None:
+        declared = select(func.count()).select_from(tables.declared_mailbox)
+        has_declared = self._connection.execute(declared).scalar_one()
+        self._release()
+        # Mailboxes declared here are looked up by their address while the rest is loaded.
+        kept = [i for i in tables.mailbox.indexes if i.name == "directory_mailbox_address"]
+        drop_indexes(self._connection, kept if has_declared else ())
+
+    # -- small ---------------------------------------------------------------------------------
+
+    def _commit(self) -> None:
+        """Write the labels that came with the rows, and commit."""
+        table = tables.code
+        for name, code, label in self._labels.take_new():
+            mine = (table.c.list == name) & (table.c.code == code)
+            self._connection.execute(table.delete().where(mine))
+            self._connection.execute(insert(table).values(list=name, code=code, label=label))
+        self._connection.commit()
 
     def _release(self) -> None:
         """End what was read, so that no write grows out of an old view (SQLite would refuse it)."""
         self._connection.commit()
 
-    def _analyze(self) -> None:
-        """Tell PostgreSQL what was loaded; its planner would otherwise guess until the night."""
-        if self._connection.dialect.name == "postgresql":
-            for table in tables.metadata.sorted_tables:
-                self._connection.exec_driver_sql(f"ANALYZE {table.name}")
-            self._connection.commit()
-
-    def _erase(self, number: int) -> None:
-        for table, column in tables.INDEXED:
-            while self._erase_some(table, column, number):
-                self._connection.commit()
-        for content in tables.VERSIONED:
-            is_over = or_(content.c.gone == number + 1, content.c.born == number)
-            live = find_live_number(self._connection) or 0
-            is_over = and_(is_over, or_(content.c.gone <= live, content.c.born > live))
-            self._release()
-            self._connection.execute(delete(content).where(is_over))
-        self._connection.commit()
-
-    def _erase_some(self, table: Table, column: ColumnElement[Any], number: int) -> bool:
-        """Erase the first rows of a generation; say whether some are left."""
-        mine = table.c.generation == number
-        bound = self._connection.execute(
-            select(column).where(mine).order_by(column).offset(ERASE_BATCH).limit(1)
-        ).scalar()
-        self._release()
-        if bound is None:
-            self._connection.execute(delete(table).where(mine))
-            return False
-        self._connection.execute(delete(table).where(mine, column <= bound))
-        return True
-
     def _set_state(self, number: int, state: str) -> None:
         table = tables.generation
         self._connection.execute(update(table).where(table.c.number == number).values(state=state))
         self._connection.commit()
-
-
-def _insert_arrays(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
-    """Send a batch to PostgreSQL as one array for each column: one round trip for all rows."""
-    columns = list(table.columns)
-    arrays = [
-        func.unnest(bindparam(column.name, type_=postgresql.ARRAY(_plain(column.type))))
-        for column in columns
-    ]
-    statement = (
-        postgresql.insert(table)
-        .from_select([column.name for column in columns], select(*arrays))
-        .on_conflict_do_nothing()
-    )
-    values = zip(*rows, strict=True)
-    parameters = {c.name: list(value) for c, value in zip(columns, values, strict=True)}
-    connection.execute(statement, parameters)
-
-
-def _plain(type_: TypeEngine[Any]) -> TypeEngine[Any]:
-    """Return the type of the values that rows in bulk carry: instants are counted already."""
-    return BigInteger() if isinstance(type_, tables.Instant) else type_

@@ -237,6 +237,7 @@ organization = Table(
     _code("kind"),  # EJ: legal entity, EG: site of FINESS; empty: a practice, or unknown
     Column("is_active", Boolean, nullable=False),
     Column("in_finess", Boolean, nullable=False),
+    _code("mention"),  # activity or mailbox: the richest file that names it; empty: FINESS alone
     _text("name"),
     _text("trade_name"),
     _key("name_key"),
@@ -273,6 +274,8 @@ organization = Table(
     Index("directory_organization_postcode", "postcode", "key"),
     Index("directory_organization_parent", "parent_key", "key"),
     Index("directory_organization_finess", "finess"),
+    Index("directory_organization_siret", "siret"),
+    Index("directory_organization_old", "old_id"),
     Index("directory_organization_place", "latitude", "longitude"),
     Index("directory_organization_changed", "changed_at", "id"),
     _gone_index("directory_organization"),
@@ -372,39 +375,6 @@ declared_mailbox = Table(
     sqlite_with_rowid=False,
 )
 
-subject = Table(
-    "directory_subject",
-    metadata,
-    _generation(),
-    # A person has the number of the practitioner; a structure's mailbox, minus its number.
-    Column("id", BigInteger, primary_key=True, autoincrement=False),
-    _text("family_key"),
-    _text("given_key"),
-    Column("has_mailbox", Boolean, nullable=False),
-    _text("text"),
-    sqlite_with_rowid=False,
-)
-
-token = Table(
-    "directory_token",
-    metadata,
-    _generation(),
-    Column("token", _Key, primary_key=True),
-    Column("field", _Key, primary_key=True),
-    Column("rank", SmallInteger, primary_key=True, autoincrement=False),
-    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
-    sqlite_with_rowid=False,
-)
-
-vocabulary = Table(
-    "directory_vocabulary",
-    metadata,
-    _generation(),
-    Column("token", _Key, primary_key=True),
-    Column("subjects", Integer, nullable=False),
-    sqlite_with_rowid=False,
-)
-
 certificate = Table(
     "directory_certificate",
     metadata,
@@ -419,13 +389,6 @@ certificate = Table(
 
 VERSIONED: Final[tuple[Table, ...]] = (role, skill, mailbox, organization, practitioner)
 """What a generation consists of."""
-
-INDEXED: Final[tuple[tuple[Table, Column[object]], ...]] = (
-    (token, token.c.token),
-    (vocabulary, vocabulary.c.token),
-    (subject, subject.c.id),
-)
-"""The words of a generation, each with the column by which it is erased in steps."""
 
 
 def create_tables(connection: Connection) -> None:

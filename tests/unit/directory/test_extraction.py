@@ -6,6 +6,7 @@ import pytest
 from directory import columns
 from directory.errors import ExtractionSyntaxError
 from directory.extraction import (
+    MAX_REJECTS_KEPT,
     ExtractionKind,
     Source,
     Tally,
@@ -145,7 +146,7 @@ def test_a_quote_is_a_character(tmp_path: Path) -> None:
         (PER + "|x", "field-count: 32 instead of 31"),
         (PER.replace("@", " at "), "address: no-at-sign"),
         (PER.replace("899000000010", "8ABC"), "person-identifier"),
-        (PER[3:], "no-mailbox-kind"),
+        (ORG[3:], "no-mailbox-kind"),
         (PER.replace("ANNE", "AN\x00NE"), "control-character"),
         (PER.replace("ANNE", "A" * 70_000), "line-too-long"),
         ("", "field-count: 1 instead of 31"),
@@ -232,10 +233,11 @@ def test_files_inside_the_national_archive_are_found(tmp_path: Path) -> None:
         archive.writestr(
             "PS_LibreAcces_Personne_activite_202611230200.txt", f"{ACTIVITY_HEADER}\n{ACTIVITY}\n"
         )
-    activities, skills = find_sources(tmp_path)
+    activities, skills, diplomas = find_sources(tmp_path)
     (activity,) = read_activities(activities, inspect_source(activities).encoding, Tally())
 
     assert (activities.kind, skills.kind) == (ExtractionKind.ACTIVITY, ExtractionKind.SKILL)
+    assert diplomas.kind is ExtractionKind.DIPLOMA
     assert activities.stamp == "202611230200"
     assert activity.practitioner.family == "ESSAI-LEROUX"
 
@@ -313,7 +315,7 @@ def test_the_number_of_a_structure_is_known_by_its_shape(
 def test_only_the_first_rejects_are_remembered() -> None:
     """A file of another format must not fill the memory."""
     tally = Tally()
-    for line in range(3_000):
+    for line in range(MAX_REJECTS_KEPT + 1):
         tally.reject(line, "x")
 
-    assert (tally.rejected, len(tally.rejects)) == (3_000, 1_000)
+    assert (tally.rejected, len(tally.rejects)) == (MAX_REJECTS_KEPT + 1, MAX_REJECTS_KEPT)

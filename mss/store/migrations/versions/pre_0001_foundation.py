@@ -568,6 +568,7 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("is_active", sa.Boolean(), nullable=False),
         sa.Column("in_finess", sa.Boolean(), nullable=False),
+        sa.Column("mention", sa.String(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("trade_name", sa.Text(), nullable=False),
         sa.Column(
@@ -659,6 +660,12 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         "directory_organization",
         ["latitude", "longitude"],
         unique=False,
+    )
+    op.create_index(
+        "directory_organization_siret", "directory_organization", ["siret"], unique=False
+    )
+    op.create_index(
+        "directory_organization_old", "directory_organization", ["old_id"], unique=False
     )
     op.create_index(
         "directory_organization_postcode",
@@ -785,47 +792,6 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         postgresql_where=sa.text("gone < 2147483647"),
     )
     op.create_table(
-        "directory_subject",
-        sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("family_key", sa.Text(), nullable=False),
-        sa.Column("given_key", sa.Text(), nullable=False),
-        sa.Column("has_mailbox", sa.Boolean(), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("generation", "id"),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
-        "directory_token",
-        sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column(
-            "token",
-            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column(
-            "field",
-            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column("rank", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("generation", "token", "field", "rank", "subject_id"),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
-        "directory_vocabulary",
-        sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column(
-            "token",
-            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column("subjects", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("generation", "token"),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
         "hl7_route",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("application", sa.String(length=227), nullable=False),
@@ -946,9 +912,6 @@ def downgrade() -> None:  # noqa: PLR0915 -- the same, backwards
         op.drop_table(f"hl7_{name}")
     op.drop_table("revocation_source")
     op.drop_table("revocation_object")
-    op.drop_table("directory_vocabulary")
-    op.drop_table("directory_token")
-    op.drop_table("directory_subject")
     op.drop_index(
         "directory_skill_gone",
         table_name="directory_skill",
@@ -979,6 +942,8 @@ def downgrade() -> None:  # noqa: PLR0915 -- the same, backwards
     op.drop_table("directory_practitioner")
     op.drop_index("directory_organization_trade_name", table_name="directory_organization")
     op.drop_index("directory_organization_postcode", table_name="directory_organization")
+    op.drop_index("directory_organization_old", table_name="directory_organization")
+    op.drop_index("directory_organization_siret", table_name="directory_organization")
     op.drop_index("directory_organization_place", table_name="directory_organization")
     op.drop_index("directory_organization_parent", table_name="directory_organization")
     op.drop_index("directory_organization_name", table_name="directory_organization")
