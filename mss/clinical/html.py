@@ -29,7 +29,7 @@ from lxml.etree import _Element
 from mss.clinical.cda_read import open_cda
 from mss.clinical.document import BodyKind, CdaDocument
 from mss.clinical.html_fence import sanitise
-from mss.clinical.html_header import write_header
+from mss.clinical.html_header import CONTEXT_ANCHOR, CONTEXT_TITLE, write_context, write_header
 from mss.clinical.html_media import find_picture, picture_of
 from mss.clinical.html_narrative import Attachment, NarrativeWriter, targets
 from mss.clinical.html_writer import HtmlWriter, PageFullError
@@ -109,6 +109,7 @@ def render_html(octets: bytes, *, is_deletion: bool = False) -> HtmlPage:
     try:
         write_header(head, document.header, is_deletion=is_deletion)
         _write_body(page, root, document)
+        write_context(out, document.header)
     except PageFullError:
         page.notice("page-cut")
     head.close_all()
@@ -316,7 +317,7 @@ def _contents(page: _Page) -> str:
     with out.element("nav", aria_label="Sommaire"):
         out.line("h2", "Sommaire")
         with out.element("ul"):
-            for anchor, title in page.titles[:MAX_CONTENTS]:
+            for anchor, title in (*page.titles[:MAX_CONTENTS], (CONTEXT_ANCHOR, CONTEXT_TITLE)):
                 with out.element("li"):
                     out.line("a", title[:MAX_TITLE], href=f"#{anchor}")
     return out.html()

@@ -13,7 +13,7 @@ from mss.clinical import vocabulary
 from mss.clinical.document import Act, CdaHeader, Encounter
 from mss.clinical.html_dates import say_interval, say_matricule, say_time
 from mss.clinical.html_writer import HtmlWriter
-from mss.clinical.patient import INSAuthority, Patient, missing_traits
+from mss.clinical.patient import Guardian, INSAuthority, Patient, missing_traits
 from mss.clinical.people import Actor, Address, Identifier, Organization, Telecom
 
 _SEXES: Final = {"M": "masculin", "F": "féminin", "UN": "indéterminé", "U": "inconnu"}
@@ -27,13 +27,21 @@ _TRAITS: Final = {
     "sex": "sexe",
 }
 _NOT_REAL: Final = {INSAuthority.NIR_TEST: "INS de test", INSAuthority.NIR_DEMO: "INS fictive"}
+_INFORMANTS: Final = {
+    "ECON": "À prévenir en cas d'urgence",
+    "NOK": "Personne de confiance",
+    "CAREGIVER": "Aidant",
+}
 _MAX_PEOPLE: Final = 50
+MAX_WRITERS: Final = 5
+CONTEXT_TITLE: Final = "Intervenants et contexte"
+CONTEXT_ANCHOR: Final = "s0"
 
 Line = tuple[str, str]
 
 
 def write_header(out: HtmlWriter, header: CdaHeader, *, is_deletion: bool = False) -> None:
-    """Write everything that stands before the body."""
+    """Write what stands before the body: what this is, who wrote it, whom it is about."""
     with out.element("header"):
         label = vocabulary.label(header.code)
         title = header.title or label
@@ -41,13 +49,20 @@ def write_header(out: HtmlWriter, header: CdaHeader, *, is_deletion: bool = Fals
             out.line("p", label, class_="kind")
         out.line("h1", title)
         out.line("p", " · ".join(filter(None, _marks(header))), class_="marks")
+        for author in header.authors[:MAX_WRITERS]:
+            out.line("p", _writer(author), class_="writer")
         if is_deletion:
             out.line("p", "L'expéditeur demande la suppression de ce document.", class_="alert")
         if header.confidentiality and header.confidentiality.code in _SECRECY:
             secrecy = _SECRECY[header.confidentiality.code]
             out.line("p", f"Confidentialité : {secrecy}", class_="alert")
     _write_patient(out, header.patient)
-    with out.element("section", class_="card", aria_label="Auteurs et contexte"):
+
+
+def write_context(out: HtmlWriter, header: CdaHeader) -> None:
+    """Write what stands after the body: everybody and everything else that the header names."""
+    with out.element("section", class_="card", id=CONTEXT_ANCHOR):
+        out.line("h2", CONTEXT_TITLE)
         _write_lines(out, _people(header))
         _write_lines(out, _care(header))
 
@@ -107,12 +122,21 @@ def _traits(patient: Patient) -> Iterable[Line]:
     if traits.used_name or traits.used_given:
         yield "Nom et prénom utilisés", f"{traits.used_name} {traits.used_given}".strip()
     born = say_time(traits.birth_date)
-    place = f" (code INSEE {traits.birth_place})" if traits.birth_place else ""
-    yield "Naissance", f"{born}{place}".strip()
+    code = f"code INSEE {traits.birth_place}" if traits.birth_place else ""
+    yield "Naissance", ", ".join(filter(None, (born, traits.birth_city, code)))
     yield "Sexe", _SEXES.get(traits.sex, traits.sex)
     yield from (("Adresse", _address(one)) for one in patient.addresses)
     yield "Contact", _telecoms(patient.telecoms)
     yield "Identifiant local", _number(patient.local_id)
+    for guardian in patient.guardians[:_MAX_PEOPLE]:
+        yield "Représentant", _guardian(guardian)
+
+
+def _guardian(one: Guardian) -> str:
+    name = one.name.full if one.name else ""
+    kind = one.code.display if one.code else ""
+    structure = one.organization.name if one.organization else ""
+    return ", ".join(filter(None, (name, kind, structure, _telecoms(one.telecoms))))
 
 
 def _people(header: CdaHeader) -> Iterable[Line]:
@@ -123,6 +147,12 @@ def _people(header: CdaHeader) -> Iterable[Line]:
     if signer is not None:
         at = f", le {say_time(signer.at)}" if signer.at else ""
         yield "Responsable", _actor(signer) + at
+    for other in header.authenticators[:_MAX_PEOPLE]:
+        yield "Validé par", _actor(other)
+    if header.data_enterer is not None:
+        yield "Saisi par", _actor(header.data_enterer)
+    for informant in header.informants[:_MAX_PEOPLE]:
+        yield _INFORMANTS.get(informant.class_code, "Informateur"), _actor(informant.actor)
     yield "Conservé par", _organization(header.custodian)
     for recipient in header.recipients[:_MAX_PEOPLE]:
         yield "Destinataire prévu", _actor(recipient)
@@ -131,12 +161,20 @@ def _people(header: CdaHeader) -> Iterable[Line]:
 
 
 def _care(header: CdaHeader) -> Iterable[Line]:
-    for act in header.acts[:_MAX_PEOPLE]:
+    acts = header.acts[:_MAX_PEOPLE]
+    for act in acts[:1]:
         yield "Acte", _act(act)
-        if act.performer is not None:
-            yield "Exécutant", _actor(act.performer)
+    yield "Autres actes", " ; ".join(filter(None, map(_act, acts[1:])))
+    performers = (_actor(act.performer) for act in acts if act.performer is not None)
+    for performer in dict.fromkeys(performers):
+        yield "Exécutant", performer
     if header.encounter is not None:
         yield "Prise en charge", _encounter(header.encounter)
+    for order in header.orders[:_MAX_PEOPLE]:
+        numbers = (*order.ids, *order.accession_numbers)
+        yield "Demande", ", ".join(filter(None, map(_number, numbers)))
+    for consent in header.consents[:_MAX_PEOPLE]:
+        yield "Consentement", consent.code.display or consent.code.code if consent.code else ""
 
 
 def _act(act: Act) -> str:
@@ -158,6 +196,13 @@ def _actor(actor: Actor) -> str:
     specialty = actor.specialty.display if actor.specialty else ""
     structure = actor.organization.name if actor.organization else ""
     return ", ".join(filter(None, (who, specialty, structure, _telecoms(actor.telecoms))))
+
+
+def _writer(actor: Actor) -> str:
+    """Name an author in one line."""
+    who = actor.name.full if actor.name else actor.device.software if actor.device else ""
+    structure = actor.organization.name if actor.organization else ""
+    return ", ".join(filter(None, (who, structure)))
 
 
 def _role(actor: Actor) -> str:

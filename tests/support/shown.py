@@ -57,7 +57,7 @@ def read_page(page: bytes) -> HtmlElement:
 def faults_of(root: HtmlElement) -> list[str]:
     """Name everything in a page that has no business there."""
     return [
-        f"{element.tag} {name}={value[:60]}"
+        " ".join((str(element.tag), name, value[:60]))
         for element in root.iter()
         for name, value in [("", ""), *element.items()]
         if not _is_allowed(str(element.tag), name, value)

@@ -31,6 +31,7 @@ PEERS = {
     "/usr/share/java/bcpkix.jar": "libbcpkix-java",
     "node": "nodejs",
     "npm": "npm",
+    "chromium": "chromium",
     # Mail servers are unpacked, not installed (tests/support/debian.py); these run beside them.
     "strace": "strace",
     "perl": "perl",

@@ -67,8 +67,8 @@ async def test_a_message_from_before_there_were_records_is_opened(
     """With the same answer."""
     (message_id,) = await send(pair, ward, compose(WARD, LAB))
     recorded = await only_document(pair.hospital, lab, message_id)
-    for table in (tables.document_key, tables.document_record):
-        await pair.hospital.database.write(lambda c, t=table: c.execute(delete(t)))
+    await pair.hospital.database.write(lambda c: c.execute(delete(tables.document_key)))
+    await pair.hospital.database.write(lambda c: c.execute(delete(tables.document_record)))
 
     assert await only_document(pair.hospital, lab, message_id) == recorded
 
