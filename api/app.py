@@ -21,6 +21,7 @@ from api.routes import (
     documents,
     health,
     hl7,
+    letters,
     mailboxes,
     messages,
     pages,
@@ -43,6 +44,7 @@ NO_TELEMETRY: Final[TelemetryConfig] = {
 API_ROUTERS: Final = (
     mailboxes.router,
     messages.router,
+    letters.router,
     documents.router,
     tracking.router,
     recipients.router,

@@ -71,5 +71,21 @@ def describe_sending(draft: type[BaseModel]) -> dict[str, object]:
     return {"requestBody": {"required": True, "content": content}}
 
 
+def describe_letter(letter: type[BaseModel]) -> dict[str, object]:
+    """Say that a route reads a letter as JSON, or in a form with the files that it names."""
+    form = {
+        "type": "object",
+        "required": ["letter"],
+        "properties": {"letter": _reference(letter)},
+        "additionalProperties": {"type": "string", "format": "binary"},
+        "description": "One JSON part named `letter`, and the parts that its `part` fields name.",
+    }
+    content = {
+        JSON: {"schema": _reference(letter)},
+        FORM: {"schema": form, "encoding": {"letter": {"contentType": JSON}}},
+    }
+    return {"requestBody": {"required": True, "content": content}}
+
+
 def _reference(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{model.__name__}"}

@@ -14,6 +14,7 @@ from directory.identifiers import RPPS
 from mss.errors import NotFoundError
 from mss.mailboxes.documents import DocumentDesk
 from mss.mailboxes.drafting import Drafting
+from mss.mailboxes.letters import LetterDesk
 from mss.mailboxes.lookup import DirectoryLookup
 from mss.mailboxes.reading import Reading
 from mss.mailboxes.tracking import TrackingDesk
@@ -44,6 +45,10 @@ async def _drafting(services: ServicesDep) -> Drafting:
     return services.drafting
 
 
+async def _letters(services: ServicesDep) -> LetterDesk:
+    return services.letters
+
+
 async def _tracking(services: ServicesDep) -> TrackingDesk:
     return services.tracking
 
@@ -55,6 +60,7 @@ async def _lookup(services: ServicesDep) -> DirectoryLookup:
 ReadingDep = Annotated[Reading, Depends(_reading)]
 DocumentsDep = Annotated[DocumentDesk, Depends(_documents)]
 DraftingDep = Annotated[Drafting, Depends(_drafting)]
+LettersDep = Annotated[LetterDesk, Depends(_letters)]
 TrackingDep = Annotated[TrackingDesk, Depends(_tracking)]
 LookupDep = Annotated[DirectoryLookup, Depends(_lookup)]
 

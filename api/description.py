@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api.problems import MethodsAtPath
+from api.schemas.letter import LetterIn
 from api.schemas.message import MarkRequest
 from api.schemas.problem import Problem
 from api.schemas.sending import DraftIn, RecipientsIn
@@ -39,6 +40,7 @@ TAGS: Final = (
 )
 READ_BY_HAND: Final[list[tuple[type[BaseModel], Literal["validation", "serialization"]]]] = [
     (DraftIn, "validation"),
+    (LetterIn, "validation"),
     (MarkRequest, "validation"),
     (RecipientsIn, "validation"),
     (Problem, "serialization"),

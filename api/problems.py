@@ -14,7 +14,7 @@ Sources
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import orjson
@@ -25,10 +25,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from api import errors
+from api.schemas.document import FindingOut
 from api.schemas.problem import InvalidField, Problem
 from api.validation import field_errors
 from mss import errors as mss
 from mss.blobs import errors as blobs
+from mss.clinical.draft_notes import LetterContentError
 from mss.errors import MSSError
 from mss.mime import errors as mime
 from mss.trust_space import TrustListRefusedError
@@ -74,6 +76,7 @@ STATUS_OF_ERROR: Final[Mapping[type[MSSError], int]] = {
     mime.HeaderValueError: 422,
     errors.InvalidFieldsError: 422,
     mss.InvalidRequestError: 422,
+    LetterContentError: 422,
     errors.JSONTooComplexError: 422,
     mime.MessageLimitError: 422,
     mss.MessageRefusedError: 422,
@@ -129,6 +132,7 @@ def problem_of(error: MSSError) -> Problem:
         next_step=error.next_step,
         retryable=error.retryable,
         errors=_errors_of(error),
+        findings=_findings_of(error),
         recipient=_recipient_of(error),
         domain=error.domain if isinstance(error, mss.DomainNotTrustedError) else None,
     )
@@ -219,6 +223,12 @@ def _errors_of(error: MSSError) -> list[InvalidField] | None:
             return [InvalidField(field=one.field, reason=one.reason) for one in error.errors]
         case _:
             return None
+
+
+def _findings_of(error: MSSError) -> list[FindingOut] | None:
+    if not isinstance(error, LetterContentError):
+        return None
+    return [FindingOut(**asdict(one)) for one in error.findings]
 
 
 def _recipient_of(error: MSSError) -> str | None:

@@ -12,6 +12,7 @@ from mss.mailboxes.documents import DocumentDesk
 from mss.mailboxes.drafting import Drafting
 from mss.mailboxes.fhir import FhirDesk
 from mss.mailboxes.fhir_export import ExportDesk
+from mss.mailboxes.letters import LetterDesk
 from mss.mailboxes.lifecycle import Mailboxes
 from mss.mailboxes.lookup import DirectoryLookup
 from mss.mailboxes.queue import QueueDesk
@@ -40,6 +41,7 @@ class Services:
     fhir: FhirDesk
     fhir_exports: ExportDesk
     health: Health
+    letters: LetterDesk
     mailboxes: Mailboxes
     queue: QueueDesk
     reading: Reading

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.schemas.document import FindingOut
+
 
 class InvalidField(BaseModel):
     """One field of a request and what is wrong with it."""
@@ -26,5 +28,8 @@ class Problem(BaseModel):
     next_step: str = Field(description="What to do about it, in English.")
     retryable: bool = Field(description="True if the same request may succeed later.")
     errors: list[InvalidField] | None = Field(default=None, description="The fields to blame.")
+    findings: list[FindingOut] | None = Field(
+        default=None, description="Of a letter: all that is wrong; `where` is a JSON pointer."
+    )
     recipient: str | None = Field(default=None, description="The recipient to blame.")
     domain: str | None = Field(default=None, description="The recipient's domain to blame.")

@@ -25,6 +25,7 @@ from mss.mailboxes.documents import DocumentDesk
 from mss.mailboxes.drafting import Drafting
 from mss.mailboxes.fhir import CallRate, FhirDesk
 from mss.mailboxes.fhir_export import ExportDesk
+from mss.mailboxes.letters import LetterDesk
 from mss.mailboxes.lifecycle import Mailboxes
 from mss.mailboxes.lookup import DirectoryLookup
 from mss.mailboxes.queue import QueueDesk
@@ -326,6 +327,7 @@ def _assemble(
         clock=clock,
         name=chain,
     )
+    drafting = Drafting(database=database, acceptance=acceptance, clock=clock)
     services = Services(
         settings=settings,
         clock=clock,
@@ -334,7 +336,8 @@ def _assemble(
         delivering=delivering,
         documents=DocumentDesk(database=database, sealer=sealer, reading=reading, limits=limits),
         directory=desk.directory,
-        drafting=Drafting(database=database, acceptance=acceptance, clock=clock),
+        drafting=drafting,
+        letters=LetterDesk(database=database, drafting=drafting, settings=settings),
         fhir=FhirDesk(
             database=database,
             clock=clock,

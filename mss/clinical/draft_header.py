@@ -41,7 +41,7 @@ from mss.clinical.draft_codes import (
     read_identifier,
     read_identifiers,
 )
-from mss.clinical.draft_known import Known, Workplace, known_actor, known_workplace
+from mss.clinical.draft_known import Known, Workplace, known_workplace
 from mss.clinical.draft_notes import Notes
 from mss.clinical.draft_people import read_person, read_structure, read_workplace
 from mss.clinical.draft_times import check_order, check_past, in_france, read_instant, read_moment
@@ -51,7 +51,6 @@ from mss.clinical.people import Actor, ActorKind, Code, Identifier, Organization
 from mss.clinical.times import HL7Time
 
 _PCP: Final = Code("PCP", "2.16.840.1.113883.5.88", "Médecin traitant")
-_PRACTICE: Final = "SA07"
 _OWN_DOCUMENT: Final = re.compile(r"(2\.25\.\d{1,39})\.(\d{1,9})", re.ASCII)
 _LANGUAGE: Final = re.compile(r"[a-z]{2}-[A-Z]{2}", re.ASCII)
 _MAX_VERSION: Final = 999_999_999
@@ -208,7 +207,7 @@ class HeaderWriter:
             if self.known.owner is None:
                 self.notes.add("letter-author-missing", f"{self.where}/authors")
                 return ()
-            return (known_actor(self.known.owner),)
+            return (self.known.actor(self.known.owner),)
         return tuple(
             self._patient_author() if one.is_patient else self._author(one, number)
             for number, one in enumerate(self.draft.authors)
@@ -256,7 +255,7 @@ class HeaderWriter:
 
     def _recipients(self) -> tuple[Actor, ...]:
         if not self.draft.recipients:
-            people = [known_actor(one) for one in self.known.recipients]
+            people = [self.known.actor(one) for one in self.known.recipients]
         else:
             people = [
                 self._person(one, f"recipients/{number}")
@@ -379,12 +378,10 @@ class HeaderWriter:
         if not sector and place is None and not self.draft.authors and self.known.owner is None:
             return None  # that there is no author has been remarked; the rest follows from it
         if not sector:
-            number = place.organization.id if place else None
-            if number is None or not (number.extension or "").startswith(("0", "4")):
-                self.notes.add("letter-sector-missing", where)
-                return None
-            self.notes.add("letter-sector-assumed", where)  # a rank is the practice of one person
-            sector = _PRACTICE
+            self.notes.add("letter-sector-missing", where)
+            return None
+        if place and place.is_assumed and not draft.sector.strip():
+            self.notes.add("letter-sector-assumed", where)
         if sector not in vocabulary.codes("facilities"):
             self.notes.add("letter-code-unknown", where, name="JDV_J02")
             return None

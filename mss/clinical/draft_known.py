@@ -8,7 +8,7 @@ Errors
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from directory.model import Organization as DirectoryOrganization
@@ -28,6 +28,8 @@ from mss.clinical.people import (
 )
 
 SPECIALTY_OID: Final = "1.2.250.1.213.1.1.4.5"
+_PRACTICE: Final = "SA07"
+_EMPLOYED: Final = "S"
 HOSPITAL_SECTORS: Final = frozenset({"SA01", "SA02", "SA03", "SA04", "SA30", "SA34", "SA36"})
 _SOCIAL_SECTORS: Final = frozenset({"SA16", "SA17", "SA18", "SA20", "SA21", "SA41"})
 _AMBULATORY_SECTORS: Final = frozenset(
@@ -65,19 +67,36 @@ class Known:
             return self.owner
         return self.people.get(number[1:]) if number.startswith("8") else None
 
+    def workplace_of(self, person: Practitioner) -> "Workplace | None":
+        """Find where somebody works: as the directory says, else where the mailbox is."""
+        place = known_workplace_of(person)
+        is_owner = self.owner is not None and person.national_id == self.owner.national_id
+        if place is None and is_owner and self.structure is not None:
+            return _of_ones_own(known_workplace(self.structure))
+        return place
+
+    def actor(self, person: Practitioner) -> Actor:
+        """Name a professional of the directory as a document does."""
+        return known_actor(person, self.workplace_of(person))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workplace:
-    """A structure as a document names it, with the kind of facility that it is."""
+    """A structure as a document names it, with the kind of facility that it is.
+
+    Attributes:
+        is_assumed: The directory does not say the kind; the practice of somebody who is not
+            employed is taken for one of their own.
+    """
 
     organization: Organization
     sector: str = ""
     setting: str = ""
+    is_assumed: bool = False
 
 
-def known_actor(person: Practitioner) -> Actor:
-    """Name a professional of the directory as a document does, with the first workplace."""
-    place = known_workplace_of(person)
+def known_actor(person: Practitioner, place: Workplace | None) -> Actor:
+    """Name a professional of the directory as a document does, at one workplace."""
     return Actor(
         id=Identifier(PERSON_OID, str(person.national_id)),
         name=PersonName(
@@ -93,7 +112,18 @@ def known_actor(person: Practitioner) -> Actor:
 def known_workplace_of(person: Practitioner) -> Workplace | None:
     """Name the first structure where a professional works that has a number."""
     role = _main_role(person)
-    return known_workplace(role.organization) if role and role.organization else None
+    if role is None or role.organization is None:
+        return None
+    place = known_workplace(role.organization)
+    is_employed = role.mode is not None and role.mode.code == _EMPLOYED
+    return place if is_employed else _of_ones_own(place)
+
+
+def _of_ones_own(place: Workplace) -> Workplace:
+    """Take a workplace of no known kind for a practice of one's own."""
+    if place.sector:
+        return place
+    return replace(place, sector=_PRACTICE, setting=setting_of(_PRACTICE), is_assumed=True)
 
 
 def known_workplace(place: DirectoryOrganization) -> Workplace:

@@ -29,9 +29,7 @@ from mss.clinical.draft_known import (
     SPECIALTY_OID,
     Known,
     Workplace,
-    known_actor,
     known_workplace,
-    known_workplace_of,
     setting_of,
 )
 from mss.clinical.draft_notes import Notes
@@ -74,7 +72,7 @@ def read_person(draft: PersonDraft, *, known: Known, notes: Notes, where: str) -
         return _device(draft, known=known, notes=notes, where=where)
     number = _person_number(draft, notes, where)
     found = known.find_person(number)
-    base = known_actor(found) if found else Actor()
+    base = known.actor(found) if found else Actor()
     name = _name(draft, base.name)
     if name is None and not (draft.family.strip() or draft.given.strip()):
         notes.add("letter-person-unknown", where)
@@ -106,7 +104,7 @@ def read_workplace(
             draft.organization, known=known, notes=notes, where=f"{where}/organization"
         )
     found = known.find_person(number_of(draft))
-    place = known_workplace_of(found) if found else None
+    place = known.workplace_of(found) if found else None
     if place is None and known.structure is not None:
         return known_workplace(known.structure)
     return place

@@ -114,6 +114,7 @@ REPLIES: Final[dict[str, tuple[int, str]]] = {
     "store-unavailable": (451, "4.3.0"),
     "blob-missing": (451, "4.3.0"),
     "blob-damaged": (451, "4.3.0"),
+    "letter-content": (554, "5.6.0"),
     "message-too-large": (552, "5.3.4"),
     "too-many-recipients": (452, "4.5.3"),
     "recipient-unknown": (550, "5.1.1"),

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
+from uuid import UUID
 
 from directory.address import MailAddress
 from directory.identifiers import NationalPersonId
 from directory.model import MailboxEntry, MailboxKind, Practitioner
 from directory.search import MatchClass, SearchHit, SearchPage, SearchQuery
 from mss.clinical import finding
+from mss.clinical.build_letter import BuiltLetter, build_letter
 from mss.errors import MSSError, NotAuthenticatedError, NotFoundError
 from mss.mailboxes.document_links import DocumentLinks, DocumentPlace
 from mss.mailboxes.documents import (
@@ -26,6 +28,7 @@ from mss.mailboxes.documents import (
     PatientView,
 )
 from mss.mailboxes.drafting import OutgoingDraft, RecipientAnswer
+from mss.mailboxes.letters import OutgoingLetter, SentLetter
 from mss.mailboxes.reading import MarkResult, MessagePage, MessageView, PartContent
 from mss.model.delivery import DeliveryState, Station, Tracking, TrackingEvent
 from mss.model.mailbox import Deposit, Flag, Folder, Mailbox, MailboxView
@@ -404,6 +407,36 @@ class FakeDrafting:
 
 
 @dataclass(slots=True)
+class FakeLetters:
+    """Makes letters as the server does, of what the request alone says, and sends none."""
+
+    drafting: FakeDrafting
+    outgoing: list[OutgoingLetter] = field(default_factory=list)
+
+    async def check_letter(
+        self, principal: AccountPrincipal, address: str, outgoing: OutgoingLetter
+    ) -> BuiltLetter:
+        if address not in principal.rights:
+            raise NotFoundError(what="mailbox")
+        self.outgoing.append(outgoing)
+        return build_letter(outgoing.letter, at=NOW, letter_id=UUID(int=1))
+
+    async def send_letter(
+        self,
+        principal: AccountPrincipal,
+        address: str,
+        outgoing: OutgoingLetter,
+        *,
+        idempotency_key: str | None,
+    ) -> SentLetter:
+        built = await self.check_letter(principal, address, outgoing)
+        accepted = await self.drafting.send_draft(
+            principal, address, OutgoingDraft(to=outgoing.to), idempotency_key=idempotency_key
+        )
+        return SentLetter(accepted=accepted, letter=built)
+
+
+@dataclass(slots=True)
 class FakeTracking:
     """Knows what became of the letter."""
 
@@ -464,6 +497,7 @@ class FakeServices:
     documents: FakeDocuments
     reading: FakeReading
     drafting: FakeDrafting
+    letters: FakeLetters
     tracking: FakeTracking
     directory: FakeLookup
     health: FakeHealth
@@ -477,6 +511,7 @@ def fake_services(*, message_octets: int = MESSAGE_LIMIT) -> FakeServices:
     """Make the services of an operator with two accounts, a letter in the mailbox of each."""
     letters = (a_letter(), a_letter(message_id=PAULS_LETTER_ID, mailbox=PAUL))
     reading = FakeReading({one.message.id: one for one in letters})
+    drafting = FakeDrafting()
     return FakeServices(
         settings=Settings(
             home=Path("/nowhere"),
@@ -489,7 +524,8 @@ def fake_services(*, message_octets: int = MESSAGE_LIMIT) -> FakeServices:
         ),
         documents=FakeDocuments(reading),
         reading=reading,
-        drafting=FakeDrafting(),
+        drafting=drafting,
+        letters=FakeLetters(drafting),
         tracking=FakeTracking(),
         directory=FakeLookup(),
         health=FakeHealth(),
