@@ -54,7 +54,7 @@ ENTRY_UNIQUE_ID = "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab"
 
 _VALUE_LENGTH = 256  # of a value in a slot, by the schema
 _TEXT_LENGTH = 1024  # of a title or a label
-_LIMITS = XMLLimits(size_octets=8 * 1024 * 1024, elements=100_000, attributes=200_000, depth=32)
+_LIMITS = XMLLimits(size_octets=8 * 1024 * 1024, elements=100_000, attributes=100_000, depth=32)
 
 _T = TypeVar("_T")
 

@@ -14,6 +14,7 @@ Sources
 import codecs
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 from lxml import etree
@@ -29,11 +30,12 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_DECLARATION = re.compile(r"<\?xml\s[^>]{0,300}?\?>")
+_DECLARATION = re.compile(rb"<\?xml\s[^>]{0,300}?\?>")
 _DECLARED_ENCODING = re.compile(
     rb"<\?xml\s[^>]{0,200}?encoding\s{0,9}=\s{0,9}[\"']([\w.:-]{1,40})[\"']"
 )
-_SPACE = " \t\r\n"
+_SPACE = b" \t\r\n"
+_CHUNK = 1024 * 1024
 
 
 @dataclass(eq=False)
@@ -53,11 +55,16 @@ class XMLRefusedError(MSSError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class XMLLimits:
-    """Ceilings for one document."""
+    """Ceilings for one document.
+
+    A long text is cheap: a document holds its PDF as one. Elements and attributes are not: each
+    takes some hundred octets of memory, however short it is written.
+    """
 
     size_octets: int = 48 * 1024 * 1024
-    elements: int = 400_000
-    attributes: int = 1_000_000
+    elements: int = 320_000
+    attributes: int = 150_000
+    attribute_octets: int = 1024 * 1024
     depth: int = 128
 
 
@@ -70,73 +77,100 @@ def parse_xml(octets: bytes, limits: XMLLimits | None = None) -> _Element:
     limits = limits or XMLLimits()
     if len(octets) > limits.size_octets:
         raise XMLRefusedError("too-large")
-    text = _decode(octets).lstrip(_SPACE)
-    declaration = _DECLARATION.match(text)
+    text, start = _as_utf8(octets, limits)
+    start = _skip_space(text, start)
+    declaration = _DECLARATION.match(text, start)
     if declaration:
-        text = text[declaration.end() :]
-    _refuse_document_type(text)
-    # Every tag has a "<" and every attribute two quotes: a bound on memory known before parsing.
-    if text.count("<") > 2 * limits.elements:
+        start = declaration.end()
+    _refuse_document_type(text, start)
+    # Every element has a "<" that ends none, every attribute two quotes: so the memory that they
+    # take is bounded before parsing.
+    if text.count(b"<") - text.count(b"</") > limits.elements:
         raise XMLRefusedError("too-many-elements")
-    if (text.count('"') + text.count("'")) > 2 * limits.attributes:
+    if text.count(b'"') + text.count(b"'") > 2 * limits.attributes:
         raise XMLRefusedError("too-many-attributes")
-    root = _parse(text)
-    _refuse_depth(root, limits.depth)
+    if _long_attribute(limits.attribute_octets).search(text):
+        raise XMLRefusedError("attribute-too-long")
+    root = _parse(text[start:] if start else text)
+    if _too_deep(limits.depth)(root):
+        raise XMLRefusedError("too-deep")
     return root
 
 
-def _decode(octets: bytes) -> str:
+@cache
+def _long_attribute(limit: int) -> re.Pattern[bytes]:
+    """A value that is longer; a text has no "<" in it either, but no "=" and quote before it."""
+    return re.compile(rb"=\s*(?:\"[^\"<]{%d}|'[^'<]{%d})" % (limit, limit))
+
+
+@cache
+def _too_deep(limit: int) -> etree.XPath:
+    """A path that exists only below the limit; it is walked without making a Python object."""
+    return etree.XPath("boolean(" + "/*" * (limit + 1) + ")")
+
+
+def _as_utf8(octets: bytes, limits: XMLLimits) -> tuple[bytes, int]:
+    """Write a document in UTF-8 and say where it begins; one that is already is not copied."""
+    encoding, start = _encoding(octets)
+    decoder = codecs.getincrementaldecoder(encoding)()
+    written = bytearray()
+    for at in range(start, len(octets) or 1, _CHUNK):
+        try:
+            text = decoder.decode(octets[at : at + _CHUNK], final=at + _CHUNK >= len(octets))
+        except UnicodeDecodeError as error:
+            raise XMLRefusedError("wrong-encoding") from error
+        if encoding != "utf-8":
+            written += text.encode("utf-8", "surrogatepass")
+            if len(written) > limits.size_octets:
+                raise XMLRefusedError("too-large")
+    return (octets, start) if encoding == "utf-8" else (bytes(written), 0)
+
+
+def _encoding(octets: bytes) -> tuple[str, int]:
+    """Find the encoding, and how many octets its mark takes."""
     for bom, encoding in _BOMS:
         if octets.startswith(bom):
-            return _strict(octets[len(bom) :], encoding)
-    declared = _DECLARED_ENCODING.match(octets.lstrip())
+            return encoding, len(bom)
+    declared = _DECLARED_ENCODING.match(octets, _skip_space(octets, 0))
     if declared is None:
-        return _strict(octets, "utf-8")
+        return "utf-8", 0
     try:
         encoding = codecs.lookup(declared[1].decode("ascii")).name
     except (LookupError, UnicodeDecodeError) as error:
         raise XMLRefusedError("unknown-encoding") from error
     if encoding not in _ENCODINGS or encoding.startswith("utf-16"):
         raise XMLRefusedError("unknown-encoding")  # UTF-16 has a byte order mark, or is not it
-    return _strict(octets, encoding)
+    return encoding, 0
 
 
-def _strict(octets: bytes, encoding: str) -> str:
-    try:
-        return octets.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise XMLRefusedError("wrong-encoding") from error
-
-
-def _refuse_document_type(text: str) -> None:
+def _refuse_document_type(text: bytes, at: int) -> None:
     """Refuse a document type: it can only stand before the root, between comments and the like."""
-    at = 0
     while True:
         at = _skip_space(text, at)
-        if text.startswith("<!--", at):
-            at = _after(text, "-->", at + 4)
-        elif text.startswith("<?", at):
-            at = _after(text, "?>", at + 2)
-        elif text.startswith("<!", at):
+        if text.startswith(b"<!--", at):
+            at = _after(text, b"-->", at + 4)
+        elif text.startswith(b"<?", at):
+            at = _after(text, b"?>", at + 2)
+        elif text.startswith(b"<!", at):
             raise XMLRefusedError("document-type")
         else:
             return
 
 
-def _skip_space(text: str, at: int) -> int:
+def _skip_space(text: bytes, at: int) -> int:
     while at < len(text) and text[at] in _SPACE:
         at += 1
     return at
 
 
-def _after(text: str, mark: str, at: int) -> int:
+def _after(text: bytes, mark: bytes, at: int) -> int:
     end = text.find(mark, at)
     if end < 0:
         raise XMLRefusedError("not-well-formed")
     return end + len(mark)
 
 
-def _parse(text: str) -> _Element:
+def _parse(text: bytes) -> _Element:
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
@@ -150,18 +184,9 @@ def _parse(text: str) -> _Element:
         remove_pis=True,
     )
     try:
-        root = etree.fromstring(text.encode("utf-8"), parser)
+        root = etree.fromstring(text, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise XMLRefusedError("not-well-formed") from error
     if root.getroottree().docinfo.doctype:
         raise XMLRefusedError("document-type")
     return root
-
-
-def _refuse_depth(root: _Element, limit: int) -> None:
-    level = [root]
-    for _ in range(limit):
-        level = [child for parent in level for child in parent]
-        if not level:
-            return
-    raise XMLRefusedError("too-deep")

@@ -29,8 +29,11 @@ QUADRATIC = b'<!DOCTYPE z [<!ENTITY a "' + b"x" * 100_000 + b'">]><z>' + b"&a;" 
         (b"<a>&undefined;</a>", "not-well-formed"),
         (b"<a>" * 100_000 + b"</a>" * 100_000, "not-well-formed"),
         (b"<a>" * 200 + b"</a>" * 200, "too-deep"),
+        (b"<a b='" + b"x" * 1_100_000 + b"'/>", "attribute-too-long"),
+        (b'<a b = "' + b"x" * 1_100_000 + b'"/>', "attribute-too-long"),
         (b"<a b='" + b"x" * (49 * 1024 * 1024) + b"'/>", "too-large"),
         (b"<a>" + b"<b/>" * 900_000 + b"</a>", "too-many-elements"),
+        (b"<a>" + b"<b></b>" * 320_000 + b"</a>", "too-many-elements"),
         (
             b"<a " + b"".join(b"b%d='' " % n for n in range(1_100_000)) + b"/>",
             "too-many-attributes",
@@ -65,6 +68,23 @@ def test_a_hostile_document_is_refused_within_a_second(octets: bytes, reason: st
 def test_the_encodings_met_in_the_field_are_read(octets: bytes) -> None:
     """White space before the declaration is in every published archive."""
     assert parse_xml(octets).text == "é"
+
+
+def test_a_character_that_lies_across_two_pieces_is_read() -> None:
+    """Encodings are checked piece by piece, so that a large document is not held twice."""
+    text = "x" * (1024 * 1024 - 4) + "é"
+
+    assert parse_xml(f"<a>{text}</a>".encode()).text == text
+    assert parse_xml(f'<?xml version="1.0"?><a>{text}</a>'.encode("utf-16")).text == text
+    with pytest.raises(XMLRefusedError):
+        parse_xml(f"<a>{text}</a>".encode()[:-5])
+
+
+def test_a_long_text_is_no_long_attribute() -> None:
+    """A PDF inside a document ends with equal signs, and narrative may quote anything."""
+    text = 'name="' + "x" * 900_000 + "<b/>" + "QUJD" * 500_000 + "== '\"" + "y" * 2_000_000
+
+    assert parse_xml(f"<a>{text}</a>".encode()) is not None
 
 
 def test_an_include_is_not_followed() -> None:
