@@ -546,5 +546,5 @@ async def replace_directory(own: DirectoryServices, folders: pytest.TempPathFact
     )
     engine = sync_engine(f"sqlite:///{own.settings.home / 'mss.db'}")
     with engine.connect() as connection:
-        index_sql.import_snapshot(connection, folder, at=NOW - timedelta(hours=1), force=True)
+        index_sql.import_snapshot(connection, folder, at=NOW, force=True, keep=timedelta(hours=1))
     engine.dispose()
