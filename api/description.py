@@ -32,7 +32,12 @@ Unknown fields and parameters in what is sent are refused, so that a misspelt on
 """
 TAGS: Final = (
     {"name": "Mailboxes", "description": "What the caller may open, and the messages inside."},
-    {"name": "Messages", "description": "Send; read whole, part by part, document by document."},
+    {"name": "Messages", "description": "Send; read whole, and part by part."},
+    {
+        "name": "Documents",
+        "description": "The health documents of a message: what they are, which replaces which, "
+        "and each as XML, PDF or a safe page.",
+    },
     {"name": "Tracking", "description": "What became of what was sent."},
     {"name": "Recipients", "description": "Who can be reached, before sending."},
     {"name": "Directory", "description": "Professionals, structures and their mailboxes."},
