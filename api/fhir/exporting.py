@@ -125,10 +125,9 @@ def _parameters(call: Call, types: Sequence[str]) -> tuple[list[str], datetime |
             case "_outputFormat":
                 if value not in _FORMATS:
                     raise ParameterValueError(parameter="_outputFormat", reason=NDJSON)
-            case "_format" | "_pretty":
-                continue
-            case _ if not call.lenient:
-                raise UnknownParameterError(parameter=name[:64])
+            case _:
+                if not call.lenient and name not in {"_format", "_pretty"}:
+                    raise UnknownParameterError(parameter=name[:64])
     return wanted, since
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Select,
+    Table,
     and_,
     exists,
     false,
@@ -55,7 +56,7 @@ from directory.identifiers import NationalPersonId
 from directory.index_sql import tables
 from directory.index_sql.keys import practitioner_number
 
-TABLES: Final[Mapping[str, Any]] = {
+TABLES: Final[Mapping[str, Table]] = {
     "Organization": tables.organization,
     "Practitioner": tables.practitioner,
     "PractitionerRole": tables.role,
@@ -73,7 +74,7 @@ _LAST: Final = "\U0010ffff"
 _ESCAPE: Final = "\\"
 
 Test = ColumnElement[bool]
-Source = Any  # a table of ours, or its alias
+Source = FromClause  # a table of ours, or its alias
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,7 @@ class Scope:
 
     def mailboxes(self, mailbox: Source) -> Test:
         """Return the condition that a mailbox is one that the reader sees."""
-        shown = mailbox.c.liste_rouge.is_(False)
+        shown: Test = mailbox.c.liste_rouge.is_(False)
         if self.reader.managed:
             shown = or_(shown, mailbox.c.address_key.in_(sorted(self.reader.managed)))
         if self.reader.domains:
@@ -694,7 +695,6 @@ def _address(mailbox: Source, text: str, mode: TextMode) -> Test:
             assert_never(mode)
 
 
-def aliased(resource: str) -> Any:  # noqa: ANN401 -- an alias of a table of ours
+def aliased(resource: str) -> Source:
     """Return an alias of the table of a type."""
-    table: FromClause = TABLES[resource]
-    return table.alias()
+    return TABLES[resource].alias()

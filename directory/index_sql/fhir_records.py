@@ -66,7 +66,8 @@ def _practitioners(
     mailboxes = _mailboxes(connection, "Practitioner", ids, scope)
     codes = {row.code for rows in skills.values() for row in rows}
     codes |= {code for row in people for code in (row.profession, row.category)}
-    codes |= {code for rows in roles.values() for one in rows for code in one[1:]}
+    codes |= {one.profession for rows in roles.values() for one in rows}
+    codes |= {one.category for rows in roles.values() for one in rows}
     codes |= {row.kind for rows in skills.values() for row in rows}
     labels = find_labels(connection, codes)
     return {

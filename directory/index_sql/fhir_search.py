@@ -49,6 +49,7 @@ from directory.index_sql.fhir_conditions import (
     STRANGER,
     Reader,
     Scope,
+    Source,
     Test,
     aliased,
     as_set,
@@ -207,7 +208,7 @@ class _Run:
     query: FhirSearch
     scope: Scope
     position: Position | None
-    table: Any = field(init=False)
+    table: Source = field(init=False)
     tests: list[Test] = field(init=False)
     is_few: bool = field(init=False, default=False)
 
@@ -287,11 +288,11 @@ class _Run:
             tests.append(test)
         return tests
 
-    def _keys(self, table: Any) -> list[tuple[ColumnElement[Any], bool]]:  # noqa: ANN401 -- an alias
+    def _keys(self, table: Source) -> list[tuple[ColumnElement[Any], bool]]:
         """Return the columns that the answer is ordered by, and whether downwards."""
         return [(self._key(table, key), key.descending) for key in self.query.sort]
 
-    def _key(self, table: Any, key: SortKey) -> ColumnElement[Any]:  # noqa: ANN401 -- an alias
+    def _key(self, table: Source, key: SortKey) -> ColumnElement[Any]:
         match key.name:
             case "_id":
                 return table.c.id
@@ -454,7 +455,7 @@ def _plain(value: object) -> object:
 # What vanished
 
 
-def gone_test(condition: Condition, table: Any) -> Test | None:  # noqa: ANN401 -- a table
+def gone_test(condition: Condition, table: Source) -> Test | None:
     """Return a condition on stubs; `None` if a stub cannot meet it, for it says next to nothing."""
     if not isinstance(condition, Criterion):
         return None
@@ -477,7 +478,7 @@ def gone_test(condition: Condition, table: Any) -> Test | None:  # noqa: ANN401 
     return ~test if match.negated else test
 
 
-def _gone_identifier(resource: str, token: Token, table: Any) -> Test:  # noqa: ANN401 -- a table
+def _gone_identifier(resource: str, token: Token, table: Source) -> Test:
     if resource == "Practitioner":
         return table.c.identifier.in_([str(one) for one in national_ids(token)])
     if resource == "PractitionerRole":
