@@ -204,9 +204,11 @@ class _Building:
         """Add what a line says."""
         kind, reader = file.layout.kind, file.reader
         if kind is ExtractionKind.MAILBOX:
-            mailbox = reader.mailbox(row)
-            self._meet(mailbox.practitioner)
-            self.mailboxes.append(replace(mailbox, practitioner=None))
+            mailbox = reader.mailbox(row, is_holder_known=not self.is_orphan)
+            if mailbox.practitioner is not None:
+                self._meet(mailbox.practitioner)
+                mailbox = replace(mailbox, practitioner=None)
+            self.mailboxes.append(mailbox)
             return
         self.is_orphan = False
         if self.practitioner is None:
@@ -215,17 +217,15 @@ class _Building:
         if skill is not None:
             self.skills.setdefault(skill.code, skill)
         if kind in PEOPLE:
-            role = reader.role(row, self.practitioner)
+            role = reader.role(row)
             if role is not None:
                 self.roles.setdefault(role_number(self._number, role), role)
         if kind is ExtractionKind.MONO and row("Adresse BAL"):
-            self.mailboxes.append(replace(reader.mailbox(row), practitioner=None))
+            self.mailboxes.append(reader.mailbox(row, is_holder_known=True))
 
-    def _meet(self, holder: Practitioner | None) -> None:
-        """Take the person from a mailbox, when no other file names them."""
-        if holder is not None:
-            if self.practitioner is None:
-                self.practitioner = replace(holder, skills=())
-            if self.is_orphan:
-                for skill in holder.skills:
-                    self.skills.setdefault(skill.code, skill)
+    def _meet(self, holder: Practitioner) -> None:
+        """Take the person from a mailbox, as long as no other file names them."""
+        if self.practitioner is None:
+            self.practitioner = replace(holder, skills=())
+        for skill in holder.skills:
+            self.skills.setdefault(skill.code, skill)

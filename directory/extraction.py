@@ -61,8 +61,10 @@ __all__ = [
 
 MAX_FILE_OCTETS: Final = 8 * 1024**3
 MAX_REJECTS_KEPT: Final = 100_000
-_MAX_PLACES: Final = 20_000
+_MAX_REMEMBERED: Final = 20_000
 _CHUNK: Final = 1024 * 1024
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,9 +200,6 @@ def structure_id(kind: str, text: str) -> FINESS | SIREN | SIRET | None:
         return None
 
 
-Value = TypeVar("Value")
-
-
 def _read(
     source: Source,
     encoding: str,
@@ -223,42 +222,53 @@ def _read(
                 yield value
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RoleCodes:
+    """What a line says of a situation, but for the place."""
+
+    profession: Coded | None
+    category: Coded | None
+    mode: Coded | None
+    activity: Coded | None
+    function: Coded | None
+    section: Coded | None
+
+
 class LineReader:
     """Makes values of the lines of one file.
 
-    Neighbouring lines repeat places; the last ones are remembered, so that they are read once.
+    Neighbouring lines repeat places and codes; the last ones are remembered, so that they are read
+    once.
     """
 
     def __init__(self, layout: Layout) -> None:
-        self._places: dict[tuple[str, ...], Organization | None] = {}
-        names = [*_PLACE_COLUMNS]
-        self._names = [name for name in names if name in layout.places]
+        self._pick_place = layout.pick(_PLACE_COLUMNS)
+        self._pick_codes = layout.pick(_ROLE_COLUMNS)
+        self._pick_skill = layout.pick(_SKILL_COLUMNS)
+        self._places: dict[object, Organization | None] = {}
+        self._codes: dict[object, _RoleCodes] = {}
+        self._skills: dict[object, Skill | None] = {}
 
     def activity(self, row: Row) -> Activity:
         """Read a person, and what the line says about where and how they work."""
-        person = self.practitioner(row)
-        return Activity(practitioner=person, role=self.role(row, person))
+        return Activity(practitioner=self.practitioner(row), role=self.role(row))
 
-    def role(self, row: Row, person: Practitioner) -> PracticeRole | None:
+    def role(self, row: Row) -> PracticeRole | None:
         """Read the situation; a line that names no place and no mode has none."""
         place = self.place(row)
-        if place is None and not row("Code mode exercice"):
+        text = self._pick_codes(row.fields)
+        codes = self._codes.get(text)
+        if codes is None:
+            codes = _remember(self._codes, text, _role_codes(row))
+        if place is None and codes.mode is None:
             return None
-        code = row("Code profession")
-        same = person.profession is not None and person.profession.code == code
         return PracticeRole(
-            profession=person.profession
-            if same
-            else _coded("profession", code, row("Libellé profession")),
-            category=_category(row),
-            mode=_coded("mode", row("Code mode exercice"), row("Libellé mode exercice")),
-            activity=_coded("activity", row("Code genre activité"), row("Libellé genre activité")),
-            function=_coded("function", row("Code rôle"), row("Libellé rôle")),
-            section=_coded(
-                "section",
-                row("Code section tableau pharmaciens"),
-                row("Libellé section tableau pharmaciens"),
-            ),
+            profession=codes.profession,
+            category=codes.category,
+            mode=codes.mode,
+            activity=codes.activity,
+            function=codes.function,
+            section=codes.section,
             organization=place,
         )
 
@@ -284,31 +294,24 @@ class LineReader:
 
     def skill(self, row: Row) -> Skill | None:
         """Read the savoir-faire of a line, if it has one."""
-        code = row("Code savoir-faire")
-        if not code:
-            return None
-        return _skill(
-            row("Code type savoir-faire"),
-            row("Libellé type savoir-faire"),
-            code,
-            row("Libellé savoir-faire"),
-        )
+        text = self._pick_skill(row.fields)
+        if text not in self._skills:
+            return _remember(self._skills, text, _skill(row))
+        return self._skills[text]
 
     def place(self, row: Row) -> Organization | None:
         """Read the structure of an activity; a line without one is usual."""
-        text = tuple(row(name) for name in self._names)
-        if text in self._places:
-            return self._places[text]
-        if len(self._places) >= _MAX_PLACES:
-            self._places.clear()
-        place = self._places[text] = _site(row)
-        return place
+        text = self._pick_place(row.fields)
+        if text not in self._places:
+            return _remember(self._places, text, _site(row))
+        return self._places[text]
 
-    def mailbox(self, row: Row) -> MailboxEntry:
-        """Read a mailbox with its holder and structure."""
+    def mailbox(self, row: Row, *, is_holder_known: bool = False) -> MailboxEntry:
+        """Read a mailbox with its structure, and its holder unless they are known."""
         address = mailbox_address(row)
-        holder = self.practitioner(row) if row("Identification nationale PP") else None
-        kind = row("Type de BAL") or ("PER" if holder is not None else "")
+        is_held = bool(row("Identification nationale PP"))
+        holder = self.practitioner(row) if is_held and not is_holder_known else None
+        kind = row("Type de BAL") or ("PER" if is_held else "")
         if not kind:
             raise LineRejectedError("no-mailbox-kind")
         return MailboxEntry(
@@ -362,19 +365,53 @@ _PLACE_COLUMNS: Final = tuple(
 )
 
 
+_SKILL_COLUMNS: Final = tuple(name for name in ACTIVITY_COLUMNS if "savoir-faire" in name)
+_ROLE_COLUMNS: Final = tuple(
+    name
+    for name in (*ACTIVITY_COLUMNS, "Catégorie profession", "Libellé de catégorie profession")
+    if name.startswith(("Code ", "Libellé ", "Catégorie "))
+    and "structure" not in name
+    and "civilité" not in name
+    and "savoir-faire" not in name
+)
+
+
 @lru_cache(maxsize=8_192)
 def _coded(name: str, code: str, label: str) -> Coded | None:
     """Pair a code and its label, which the restricted edition leaves out."""
     return Coded(code=code, label=label or label_of(name, code)) if code else None
 
 
-@lru_cache(maxsize=8_192)
-def _skill(kind: str, kind_label: str, code: str, label: str) -> Skill:
+def _skill(row: Row) -> Skill | None:
+    code = row("Code savoir-faire")
+    if not code:
+        return None
+    kind, kind_label = row("Code type savoir-faire"), row("Libellé type savoir-faire")
     return Skill(
         kind=Coded(code=kind, label=kind_label or label_of("skill-kind", kind)),
         code=code,
-        label=label or label_of("skill", code),
+        label=row("Libellé savoir-faire") or label_of("skill", code),
     )
+
+
+def _role_codes(row: Row) -> _RoleCodes:
+    section = "section tableau pharmaciens"
+    return _RoleCodes(
+        profession=_coded("profession", row("Code profession"), row("Libellé profession")),
+        category=_category(row),
+        mode=_coded("mode", row("Code mode exercice"), row("Libellé mode exercice")),
+        activity=_coded("activity", row("Code genre activité"), row("Libellé genre activité")),
+        function=_coded("function", row("Code rôle"), row("Libellé rôle")),
+        section=_coded("section", row(f"Code {section}"), row(f"Libellé {section}")),
+    )
+
+
+def _remember(known: dict[object, Value], text: object, value: Value) -> Value:
+    """Keep a value for the next lines, within bounds."""
+    if len(known) >= _MAX_REMEMBERED:
+        known.clear()
+    known[text] = value
+    return value
 
 
 def _category(row: Row) -> Coded | None:

@@ -18,8 +18,9 @@ import codecs
 import csv
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import IO, Final
 
 from directory import columns
@@ -31,8 +32,20 @@ _CHUNK: Final = 1024 * 1024
 CONTROL: Final = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 _NOT_PLAIN: Final = re.compile(r"[^a-z0-9]+")
 
-Row = Callable[[str], str]
-"""A line as a mapping from column name to text; a column that is absent reads as empty."""
+
+class Row:
+    """A line as a mapping from column name to text; a column that is absent reads as empty."""
+
+    __slots__ = ("_places", "fields")
+
+    def __init__(self, places: Mapping[str, int], fields: list[str]) -> None:
+        self._places = places
+        self.fields = fields
+
+    def __call__(self, name: str) -> str:
+        """Return the text of a column, without spaces around it."""
+        place = self._places.get(name)
+        return "" if place is None else self.fields[place].strip()
 
 
 class LineRejectedError(Exception):
@@ -115,13 +128,12 @@ class Layout:
 
     def row(self, fields: list[str]) -> Row:
         """Give access to the fields by the names of their columns."""
-        places = self.places
+        return Row(self.places, fields)
 
-        def text(name: str) -> str:
-            place = places.get(name)
-            return "" if place is None else fields[place].strip()
-
-        return text
+    def pick(self, names: Sequence[str]) -> Callable[[list[str]], object]:
+        """Return what takes some columns out of the fields of a line, to tell lines apart."""
+        places = [self.places[name] for name in names if name in self.places]
+        return itemgetter(*places) if places else lambda _fields: ()
 
 
 def read_layout(stream: IO[bytes], source: Source, encoding: str) -> Layout:
