@@ -82,7 +82,7 @@ def test_a_character_that_lies_across_two_pieces_is_read() -> None:
 
 def test_a_long_text_is_no_long_attribute() -> None:
     """A PDF inside a document ends with equal signs, and narrative may quote anything."""
-    text = 'name="' + "x" * 900_000 + "<b/>" + "QUJD" * 500_000 + "== '\"" + "y" * 2_000_000
+    text = 'name="' + "x" * 900_000 + "<b/>" + "QUJD" * 500_000 + "== z'\"" + "y" * 2_000_000
 
     assert parse_xml(f"<a>{text}</a>".encode()) is not None
 

@@ -30,7 +30,7 @@ def make_zip(
     *entries: Entry, comment: bytes = b"", total: int | None = None, gap: int = 0
 ) -> bytes:
     """Write a zip of these entries."""
-    body, directory = b"", b""
+    body, directory = bytearray(), bytearray()
     for entry in entries:
         packed = _packed(entry)
         size = len(entry.data) if entry.size is None else entry.size
@@ -52,7 +52,7 @@ def make_zip(
     end = struct.pack(
         "<4s4H2LH", b"PK\x05\x06", 0, 0, count, count, len(directory), len(body) + gap, len(comment)
     )
-    return body + directory + end + comment
+    return bytes(body + directory + end + comment)
 
 
 def _packed(entry: Entry) -> bytes:
