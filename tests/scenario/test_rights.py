@@ -38,6 +38,7 @@ NAMING: dict[tuple[str, str], object] = {
     ("GET", f"{MESSAGE}/parts/{{path}}"): None,
     ("GET", f"{MESSAGE}/documents"): None,
     ("GET", f"{MESSAGE}/documents/{{number}}"): None,
+    ("GET", f"{MESSAGE}/documents/{{number}}/{{form}}"): None,
     ("GET", f"{MESSAGE}/tracking"): None,
 }
 # Those that name nothing of anybody's.
@@ -67,6 +68,7 @@ class House:
             message_id=self.message_id,
             path="2",
             number=1,
+            form="html",
             rpps="99000000028",
         )
 

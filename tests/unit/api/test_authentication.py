@@ -110,4 +110,12 @@ async def test_what_belongs_to_somebody_else_does_not_exist(
 
 
 def _fill(path: str, *, address: str, message_id: str) -> str:
-    return path.format(address=address, message_id=message_id, path="3", number="1", rpps="1" * 11)
+    return path.format(
+        address=address,
+        message_id=message_id,
+        path="3",
+        number="1",
+        form="xml",
+        rpps="1" * 11,
+        identifier="1" * 9,
+    )
