@@ -177,6 +177,8 @@ def _signer(made: _Element, signer: Actor, *, is_signed: bool = False) -> None:
 
 
 def _entity(made: _Element, actor: Actor) -> None:
+    if actor.id is None:
+        add(made, "id", nullFlavor=UNKNOWN)  # the schema wants one of everybody assigned
     write_actor(made, actor, person="assignedPerson", organization="representedOrganization")
 
 

@@ -94,6 +94,23 @@ def embedded_files(octets: bytes) -> tuple[EmbeddedFile, ...]:
     return tuple(sorted((one for one in files if one), key=lambda one: not one.is_copy))
 
 
+def embedded_pictures(entry: bytes) -> dict[str, EmbeddedFile]:
+    """Take the pictures out of an entry (`OpaqueEntry.xml`), each under its id.
+
+    Raises:
+        CdaSyntaxError: A picture is not valid base64.
+    """
+    found = {}
+    for media in parse_xml(entry).iter(f"{{{CDA}}}observationMedia"):
+        value = first(media, "h:value")
+        if value is None or not value.get("mediaType", "").lower().startswith("image/"):
+            continue
+        picture = _file(value, is_copy=False)
+        if picture and media.get("ID"):
+            found[media.get("ID", "")] = picture
+    return found
+
+
 def embedded_pdf(octets: bytes) -> bytes | None:
     """Take out the PDF that shows the document: the body, the copy, or else the first one.
 

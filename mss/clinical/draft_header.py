@@ -209,14 +209,15 @@ class HeaderWriter:
                 return ()
             return (self.known.actor(self.known.owner),)
         return tuple(
-            self._patient_author() if one.is_patient else self._author(one, number)
+            self._patient_author() if one.is_patient else self._numbered(one, f"authors/{number}")
             for number, one in enumerate(self.draft.authors)
         )
 
-    def _author(self, draft: PersonDraft, number: int) -> Actor:
-        found = self._person(draft, f"authors/{number}")
+    def _numbered(self, draft: PersonDraft, field: str) -> Actor:
+        """Write somebody who answers for the document, and therefore has a number."""
+        found = self._person(draft, field)
         if found.id is None:
-            self.notes.add("letter-field-missing", f"{self.where}/authors/{number}/rpps")
+            self.notes.add("letter-field-missing", f"{self.where}/{field}/rpps")
         return found
 
     def _patient_author(self) -> Actor:
@@ -232,7 +233,7 @@ class HeaderWriter:
 
     def _signer(self, authors: tuple[Actor, ...]) -> Actor | None:
         if self.draft.legal_authenticator is not None:
-            return self._person(self.draft.legal_authenticator, "legal_authenticator")
+            return self._numbered(self.draft.legal_authenticator, "legal_authenticator")
         if authors and authors[0].kind is ActorKind.PERSON:
             return replace(authors[0], role=None)
         if authors:

@@ -1,7 +1,8 @@
 """The part of a document that people read: titled sections of paragraphs, lists and tables.
 
 Shapes
-    A `Section` has a title and blocks; a block is a `Paragraph`, an `ItemList` or a `Table`. Text
+    A `Section` has a title and blocks; a block is a `Paragraph`, an `ItemList`, a `Table` or a
+    `Picture`. Text
     is plain: a line end in it is a line break. An `Anchor` is a piece of text that a coded entry
     points to. Reading keeps the words and drops the looks, so nothing active can survive it.
 Errors
@@ -21,6 +22,7 @@ from mss.clinical.people import Code
 
 CDA = "urn:hl7-org:v3"
 _BLOCKS = frozenset({"paragraph", "list", "table"})
+_PICTURE = "renderMultiMedia"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,15 @@ class Table:
     caption: str = ""
 
 
-Block = Paragraph | ItemList | Table
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture of the document: the id of the entry that holds it, and words to it."""
+
+    reference: str
+    caption: str = ""
+
+
+Block = Paragraph | ItemList | Table | Picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +101,8 @@ def write_narrative(parent: _Element, blocks: Iterable[Block]) -> None:
                 _write_list(text, block)
             case Table():
                 _write_table(text, block)
+            case Picture():
+                _write_picture(text, block)
 
 
 def read_narrative(text: _Element) -> tuple[Block, ...]:
@@ -122,6 +134,12 @@ def _write_table(text: _Element, block: Table) -> None:
             _write_inline(etree.SubElement(row, f"{{{CDA}}}td"), cell)
 
 
+def _write_picture(text: _Element, block: Picture) -> None:
+    made = etree.SubElement(text, f"{{{CDA}}}renderMultiMedia", referencedObject=block.reference)
+    if block.caption:
+        etree.SubElement(made, f"{{{CDA}}}caption").text = block.caption
+
+
 def _write_inline(parent: _Element, words: Inline) -> None:
     if isinstance(words, Anchor):
         parent = etree.SubElement(parent, f"{{{CDA}}}content", ID=words.id)
@@ -138,9 +156,21 @@ def _read_blocks(text: _Element) -> Iterator[Block]:
             yield from _flush(loose)
             loose = [child.tail or ""]
             yield _read_block(child)
+            yield from _read_pictures(child)
+        elif _name(child) == _PICTURE:
+            yield from _flush(loose)
+            loose = [child.tail or ""]
+            yield from _read_pictures(child)
         else:
             loose += [_words(child), child.tail or ""]
     yield from _flush(loose)
+
+
+def _read_pictures(element: _Element) -> Iterator[Picture]:
+    """Read the pictures in an element, or the one that it is; they are shown after its words."""
+    for one in element.iter(f"{{{CDA}}}{_PICTURE}"):
+        for reference in one.get("referencedObject", "").split():
+            yield Picture(reference=reference, caption=_caption(one))
 
 
 def _flush(loose: list[str]) -> Iterator[Paragraph]:

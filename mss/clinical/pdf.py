@@ -15,7 +15,7 @@ Sources
 
 import io
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -42,12 +42,15 @@ from reportlab.platypus import Paragraph as Words
 from reportlab.platypus import Table as Grid
 
 from mss.clinical import narrative, vocabulary
-from mss.clinical.cda_read import embedded_pdf, parse_cda, read_sections
-from mss.clinical.document import CdaHeader
+from mss.clinical.cda_read import embedded_files, embedded_pictures, parse_cda, read_sections
+from mss.clinical.document import CdaHeader, EmbeddedFile
+from mss.clinical.entries import OpaqueEntry
 from mss.clinical.narrative import Block, ItemList, Section
 from mss.clinical.patient import Patient
+from mss.clinical.pdf_pictures import figures
 from mss.clinical.pdfa import VERSION, finish_archivable, make_archivable
 from mss.clinical.people import Actor, Organization
+from mss.clinical.rtf_text import rtf_text
 from mss.clinical.times import HL7Time
 
 _REGULAR, _BOLD = "MSS-Sans", "MSS-Sans-Bold"
@@ -58,6 +61,9 @@ _RULE = colors.HexColor("#c3ced9")
 _MARGIN = 18 * mm
 _WIDTH = A4[0] - 2 * _MARGIN
 _MAX_COLUMNS = 12
+_PICTURE_HEIGHT = 200 * mm
+_PDF = "application/pdf"
+_RTF = frozenset({"text/rtf", "application/rtf"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SEXES = {"M": "masculin", "F": "féminin", "UN": "indéterminé"}
 _ARROWS = {
@@ -71,11 +77,20 @@ _ARROWS = {
 }
 
 
-def build_pdf(header: CdaHeader, sections: Sequence[Section]) -> bytes:
-    """Write the readable copy of a document."""
+def build_pdf(
+    header: CdaHeader, sections: Sequence[Section], *, bodies: Sequence[EmbeddedFile] = ()
+) -> bytes:
+    """Write the readable copy of a document.
+
+    Args:
+        header: Who wrote it, about whom.
+        sections: What it says, of a structured document.
+        bodies: What it is, of a document that is one file: text, RTF, or a picture.
+    """
     _register_fonts()
-    pages = _lay_out(header, sections, total=0)[1]
-    return finish_archivable(_lay_out(header, sections, total=pages)[0])
+    content = _Content(header=header, sections=tuple(sections), bodies=tuple(bodies))
+    pages = _lay_out(content, total=0)[1]
+    return finish_archivable(_lay_out(content, total=pages)[0])
 
 
 def build_copy(octets: bytes) -> bytes:
@@ -84,7 +99,33 @@ def build_copy(octets: bytes) -> bytes:
     Raises:
         CdaSyntaxError: The octets are not a CDA document, or the file in it is not valid base64.
     """
-    return embedded_pdf(octets) or build_pdf(parse_cda(octets).header, read_sections(octets))
+    found = embedded_files(octets)
+    pdf = next((one.octets for one in found if one.media_type == _PDF), None)
+    if pdf is not None:
+        return pdf
+    bodies = [one for one in found if one.is_copy]
+    return build_pdf(parse_cda(octets).header, read_sections(octets), bodies=bodies)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Content:
+    """What is to be shown."""
+
+    header: CdaHeader
+    sections: tuple[Section, ...]
+    bodies: tuple[EmbeddedFile, ...]
+
+    def pictures(self) -> dict[str, EmbeddedFile]:
+        """List the pictures inside the document by the id that the narrative knows."""
+        found: dict[str, EmbeddedFile] = {}
+        pending = list(self.sections)
+        while pending:
+            section = pending.pop()
+            pending += section.sections
+            for entry in section.entries:
+                if isinstance(entry, OpaqueEntry):
+                    found |= embedded_pictures(entry.xml)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +149,10 @@ class _Facts:
         )
 
 
-def _lay_out(header: CdaHeader, sections: Sequence[Section], *, total: int) -> tuple[bytes, int]:
+def _lay_out(content: _Content, *, total: int) -> tuple[bytes, int]:
     """Write the file; the number of pages is known only after a first time."""
     out = io.BytesIO()
+    header = content.header
     facts = _Facts.of(header)
     layout = BaseDocTemplate(
         out,
@@ -125,7 +167,7 @@ def _lay_out(header: CdaHeader, sections: Sequence[Section], *, total: int) -> t
     )  # fmt: skip
     foot = partial(_foot, header, total)
     layout.addPageTemplates(PageTemplate(frames=[frame], onPage=foot))
-    layout.build(list(_story(header, sections)), canvasmaker=partial(_canvas, facts))
+    layout.build(list(_story(content)), canvasmaker=partial(_canvas, facts))
     return out.getvalue(), int(layout.page)
 
 
@@ -148,7 +190,8 @@ def _foot(header: CdaHeader, total: int, canvas: Canvas, layout: BaseDocTemplate
     canvas.restoreState()
 
 
-def _story(header: CdaHeader, sections: Sequence[Section]) -> Iterator[Flowable]:
+def _story(content: _Content) -> Iterator[Flowable]:
+    header, pictures = content.header, content.pictures()
     yield _masthead(header)
     yield Spacer(1, 5 * mm)
     yield _words(header.title or vocabulary.label(header.code), _style("title"))
@@ -157,8 +200,10 @@ def _story(header: CdaHeader, sections: Sequence[Section]) -> Iterator[Flowable]
     yield _identity(header.patient or Patient())
     yield Spacer(1, 3 * mm)
     yield from _context(header)
-    for section in sections:
-        yield from _section(section, level=1)
+    for section in content.sections:
+        yield from _section(section, pictures, level=1)
+    for body in content.bodies:
+        yield from _body(body)
     yield from _signature(header)
 
 
@@ -218,19 +263,35 @@ def _context(header: CdaHeader) -> Iterator[Flowable]:
         )
 
 
-def _section(section: Section, *, level: int) -> Iterator[Flowable]:
+def _body(body: EmbeddedFile) -> Iterator[Flowable]:
+    """Show a document that is one file: its words, or the picture itself."""
+    if body.media_type in _RTF:
+        text = rtf_text(body.octets)
+    elif body.media_type == "text/plain":
+        text = body.octets.decode("utf-8", "replace")
+    else:
+        yield Spacer(1, 3 * mm)
+        yield from figures(body.media_type, body.octets, width=_WIDTH, height=_PICTURE_HEIGHT)
+        return
+    for line in text.splitlines():
+        yield _words(line, _style("paragraph")) if line.strip() else Spacer(1, 2 * mm)
+
+
+def _section(
+    section: Section, pictures: Mapping[str, EmbeddedFile], *, level: int
+) -> Iterator[Flowable]:
     heading = _words(section.title, _style("heading" if level == 1 else "subheading"))
-    shown = [flowable for block in section.blocks for flowable in _block(block)]
+    shown = [flowable for block in section.blocks for flowable in _block(block, pictures)]
     if shown:
         yield KeepTogether([heading, shown[0]])
         yield from shown[1:]
     else:
         yield heading
     for inner in section.sections:
-        yield from _section(inner, level=level + 1)
+        yield from _section(inner, pictures, level=level + 1)
 
 
-def _block(block: Block) -> Iterator[Flowable]:
+def _block(block: Block, pictures: Mapping[str, EmbeddedFile]) -> Iterator[Flowable]:
     match block:
         case narrative.Paragraph(text):
             yield _words(narrative.plain(text), _style("paragraph"))
@@ -244,6 +305,14 @@ def _block(block: Block) -> Iterator[Flowable]:
             if block.caption:
                 yield _words(block.caption, _style("label"))
             yield from _table(block)
+        case narrative.Picture():
+            shown = pictures.get(block.reference)
+            if shown is not None:
+                yield from figures(
+                    shown.media_type, shown.octets, width=_WIDTH, height=_PICTURE_HEIGHT
+                )
+            if block.caption:
+                yield _words(block.caption, _style("label"))
 
 
 def _table(block: narrative.Table) -> Iterator[Flowable]:
