@@ -35,9 +35,13 @@ from crypto.ocsp import parse_ocsp_response
 from crypto.recipient_list import build_recipient_list, parse_recipient_list
 from crypto.trial_keys import trials
 from crypto.xml_signature import sign_enveloped, verify_enveloped
+from mss.clinical.metadata import MetadataSyntaxError, parse_metadata
+from mss.clinical.safe_xml import XMLRefusedError
+from mss.clinical.zip_reader import ArchiveError
 from mss.mailboxes.letter_file import decode_cms, looks_like_cms, read_cms, read_mail
 from mss.mime import entity as entities
 from mss.mime.errors import MessageSyntaxError
+from tests.fuzz import documents
 from tests.support.attacks import TEXT, attacks, letter
 from tests.support.explaining import examiner
 from tests.support.ocsp import a_response
@@ -258,4 +262,9 @@ TARGETS: dict[str, Target] = {
     "trial-keys": Target(try_keys, (), bare_envelopes),
     "armour": Target(decode_cms, (), lambda: (b"-----BEGIN CMS-----\nMAA=\n-----END CMS-----\n",)),
     "explain": Target(explain, (), letters),
+    "zip": Target(documents.open_zip, (ArchiveError,), documents.archives),
+    "archive": Target(documents.judge_archive, (ArchiveError,), documents.archives),
+    "ebrim": Target(parse_metadata, (MetadataSyntaxError,), documents.metadata),
+    "cda": Target(documents.judge_document, (), documents.documents),
+    "svrl": Target(documents.read_report, (XMLRefusedError,), documents.reports),
 }  # fmt: skip
