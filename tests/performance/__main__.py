@@ -2,7 +2,18 @@
 
 import sys
 
-from tests.performance import accept, blobs, large, relay, slowdisk, smime, store, trust, trust_list
+from tests.performance import (
+    accept,
+    blobs,
+    documents,
+    large,
+    relay,
+    slowdisk,
+    smime,
+    store,
+    trust,
+    trust_list,
+)
 from tests.support.debian import PeerMissingError
 
 BENCHES = {
@@ -10,6 +21,7 @@ BENCHES = {
     "blobs": blobs.run,
     "smime": smime.run,
     "accept": accept.run,
+    "documents": documents.run,
     "large": large.run,
     "relay": relay.run,
     "slowdisk": slowdisk.run,
