@@ -330,6 +330,25 @@ class TooManyUnknownError(MSSError):
 
 
 @dataclass(eq=False)
+class DirectoryUnreachableError(MSSError):
+    """A file of the national directory could not be fetched; the directory in force stays.
+
+    Attributes:
+        reason: `timeout`, `too-large`, `not-https`, `status-404`, `untrusted-server`…
+    """
+
+    code: ClassVar[str] = "directory-unreachable"
+    retryable: ClassVar[bool] = True
+    public_text: ClassVar[str] = "The directory cannot be fetched; the one in force stays."
+    public_text_fr: ClassVar[str] = (
+        "L'annuaire national est inaccessible ; celui en vigueur reste en place."
+    )
+    next_step: ClassVar[str] = "Check `directory.sources`, the network, and `directory.source_ca`."
+
+    reason: str
+
+
+@dataclass(eq=False)
 class TrustListMissingError(MSSError):
     """No trust list is loaded, so nobody can be told from a stranger."""
 

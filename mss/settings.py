@@ -53,6 +53,35 @@ class DirectorySettings(Section):
         description="Folder of the search indexes, one for each directory in force; each machine "
         "that searches has its own, and makes what is missing from the database.",
     )
+    sources: tuple[str, ...] = Field(
+        default=(),
+        description="Addresses (`https://…`) of the national files that are imported by "
+        "themselves: activities, mailboxes, FINESS+.",
+    )
+    refresh_hours: float = Field(
+        default=24,
+        ge=0,
+        description="Age at which the directory in force is renewed from its sources; 0 for never.",
+    )
+    source_ca: str = Field(
+        default="",
+        description="Certificates (PEM) that the sources' servers may be certified by, beside the "
+        "machine's own and `trust.anchors`: the roots of the IGC-Santé.",
+    )
+    source_folder: str = Field(
+        default="directory-files", description="Folder of the files that were fetched last."
+    )
+    source_octets: int = Field(
+        default=2_147_483_648, gt=0, description="Largest file that is fetched from a source."
+    )
+    source_seconds: float = Field(
+        default=3600, gt=0, description="Longest transfer of one file from a source."
+    )
+    snapshot_seconds: float = Field(
+        default=3600,
+        ge=0,
+        description="How long the directory before stays readable for those who page through it.",
+    )
     fhir_open: bool = Field(
         default=False,
         description="Answer questions under `/fhir` to callers without a key; publishing and "

@@ -37,11 +37,13 @@ class DirectoryStats:
     Attributes:
         generation: The one in force; `None` before the first import.
         mailboxes_by_kind: Number of published mailboxes by national code.
+        declared: Number of mailboxes that our operator declares.
         certificates: Number of certificates of mailboxes and domains.
     """
 
     generation: Generation | None
     mailboxes_by_kind: Mapping[str, int]
+    declared: int
     certificates: int
 
 
@@ -180,7 +182,12 @@ def stats(connection: Connection) -> DirectoryStats:
         .order_by(table.c.kind)
     ).all()
     certificates = connection.execute(select(func.count()).select_from(tables.certificate))
+    ours = tables.declared_mailbox
+    declared = connection.execute(
+        select(func.count()).select_from(ours).where(ours.c.is_closed.is_(False))
+    )
     return DirectoryStats(
+        declared=declared.scalar_one(),
         generation=find_live_generation(connection),
         mailboxes_by_kind={row.kind: row.number for row in by_kind},
         certificates=certificates.scalar_one(),

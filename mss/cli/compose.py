@@ -58,6 +58,7 @@ from mss.store import migrate
 from mss.store.engine import Database, open_database
 from mss.telemetry.health import Health
 from mss.trust_space import TrustSpace, load_trust_store
+from mss.worker.directory_refresh import DirectoryRefresh
 from mss.worker.endings import Endings
 from mss.worker.jobs import Jobs
 from mss.worker.list_fetch import build_fetcher
@@ -393,6 +394,7 @@ def _assemble(
                     blobs=blobs,
                     poll=desk.poll,
                     news=news,
+                    directory=DirectoryRefresh(database=database, clock=clock, settings=settings),
                     clock=clock,
                     settings=settings,
                 ).table(),

@@ -35,9 +35,13 @@ def mailbox() -> None:
     show_default=True,
     help="`client`: this server stores what only the mailbox's software can read.",
 )
+@click.option(
+    "--liste-rouge", is_flag=True, help="Do not show it in the directory; mail to it is delivered."
+)
 @click.pass_context
 def open_(
     context: click.Context,
+    *,
     address: str,
     kind: str,
     name: str,
@@ -45,6 +49,7 @@ def open_(
     finess: str | None,
     certificate: Path | None,
     key_held_by: str,
+    liste_rouge: bool,
 ) -> None:
     """Open a mailbox at ADDRESS."""
     if (certificate is not None) != (key_held_by == "client"):
@@ -60,6 +65,7 @@ def open_(
                 rpps=rpps,
                 finess=finess,
                 client_certificate=octets,
+                liste_rouge=liste_rouge,
             )
 
     box = run(work())

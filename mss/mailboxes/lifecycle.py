@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from crypto.certificates import parse_certificates
 from crypto.errors import CryptoError
+from directory import index_sql
 from directory.address import MailAddress
 from directory.errors import DirectoryError
-from directory.identifiers import FINESS, RPPS
+from directory.identifiers import FINESS, RPPS, NationalPersonId, NationalStructureId
 from directory.model import MailboxKind
 from mss.clock import Clock
 from mss.errors import ConflictError, InvalidRequestError, NotFoundError
@@ -42,8 +43,9 @@ class Mailboxes:
         rpps: str | None = None,
         finess: str | None = None,
         client_certificate: bytes | None = None,
+        liste_rouge: bool = False,
     ) -> Mailbox:
-        """Open a mailbox.
+        """Open a mailbox, and show it in the directory at once.
 
         Args:
             address: In one of our domains.
@@ -52,6 +54,7 @@ class Mailboxes:
             rpps: Who holds it.
             finess: What structure it hangs on.
             client_certificate: PEM or DER, if only the mailbox's client is to have the key.
+            liste_rouge: Keep it out of everybody's sight; it is written to all the same.
 
         Raises:
             InvalidRequestError: The address is in a domain of somebody else, a personal mailbox
@@ -83,6 +86,7 @@ class Mailboxes:
             if mailboxes.find_mailbox(connection, address.key) is not None:
                 raise ConflictError(what="mailbox")
             mailboxes.insert_mailbox(connection, box, address_key=address.key)
+            index_sql.declare_mailbox(connection, _declared(box, liste_rouge=liste_rouge))
             self._note(connection, AuditName.MAILBOX_OPENED, box)
 
         await self.database.write(change)
@@ -100,6 +104,7 @@ class Mailboxes:
             if not box.is_open:
                 raise NotFoundError(what="mailbox")
             mailboxes.close_mailbox(connection, box.id, at=self.clock.now())
+            index_sql.withdraw_mailbox(connection, address, at=self.clock.now())
             self._note(connection, AuditName.MAILBOX_CLOSED, box)
 
         await self.database.write(change)
@@ -212,3 +217,19 @@ def _checked(kind: type[RPPS | FINESS], text: str | None) -> str | None:
         return None if text is None else str(kind.parse_checked(text))
     except DirectoryError as error:
         raise InvalidRequestError(field=kind.kind.lower(), reason=str(error)) from error
+
+
+def _declared(box: Mailbox, *, liste_rouge: bool) -> index_sql.DeclaredMailbox:
+    """Describe a mailbox as the directory shows it, at once."""
+    holder = None if box.rpps is None else NationalPersonId.of(RPPS(box.rpps))
+    place = "" if box.finess is None else NationalStructureId.of(FINESS(box.finess))
+    is_shared = box.kind is not MailboxKind.PER
+    return index_sql.DeclaredMailbox(
+        address=MailAddress.parse(box.address),
+        kind=box.kind,
+        holder=holder,
+        organization_key=place,
+        description=box.display_name if is_shared else "",
+        liste_rouge=liste_rouge,
+        changed_at=box.opened_at,
+    )

@@ -135,6 +135,7 @@ REPLIES: Final[dict[str, tuple[int, str]]] = {
     "peer-certificate-missing": (550, "5.7.0"),
     "trust-list-missing": (451, "4.3.5"),
     "trust-list-refused": (451, "4.3.5"),
+    "directory-unreachable": (451, "4.3.5"),
     "trust-list-unreachable": (451, "4.3.5"),
     "not-found": (550, "5.1.1"),
     "not-administrator": (550, "5.7.1"),

@@ -14,6 +14,7 @@ from mss.ports import BlobStore
 from mss.settings import Settings
 from mss.store import destinations, messages, retention
 from mss.store.engine import Database
+from mss.worker.directory_refresh import LOOK, DirectoryRefresh
 from mss.worker.list_poll import ListPoll
 from mss.worker.revocation import RevocationNews
 from mss.worker.schedule import Job
@@ -31,6 +32,7 @@ class Jobs:
     blobs: BlobStore
     poll: ListPoll
     news: RevocationNews
+    directory: DirectoryRefresh
     clock: Clock
     settings: Settings
 
@@ -42,6 +44,8 @@ class Jobs:
             Job(name="evidence", every=timedelta(hours=6), run=self.news.forget),
             Job(name="forget", every=timedelta(hours=1), run=self._forget),
             Job(name="forget-settled", every=timedelta(hours=6), run=self._forget_settled),
+            Job(name="directory-refresh", every=LOOK, run=self.directory.run),
+            Job(name="directory-forget", every=LOOK, run=self.directory.forget),
             Job(name="release", every=timedelta(minutes=10), run=self._release),
             Job(name="sweep", every=timedelta(hours=6), run=self._sweep),
         )

@@ -2,6 +2,7 @@ import pytest
 
 from mss.model.delivery import DeliveryState
 from mss.model.principal import AccountPrincipal
+from mss.worker.directory_refresh import DirectoryRefresh
 from mss.worker.jobs import Jobs
 from mss.worker.list_fetch import build_fetcher
 from mss.worker.list_poll import ListPoll
@@ -34,6 +35,11 @@ def jobs(pair: Pair) -> Jobs:
             fetcher=build_fetcher(hospital.services.settings),
         ),
         news=RevocationNews(trust=hospital.services.trust, settings=hospital.services.settings),
+        directory=DirectoryRefresh(
+            database=hospital.database,
+            clock=hospital.clock,
+            settings=hospital.services.settings,
+        ),
         clock=hospital.clock,
         settings=hospital.services.settings,
     )
