@@ -2,9 +2,9 @@
 
 Nothing in the zip is believed. The central directory must lie where it says, fill its place and
 agree with each local header; entries may not overlap; names must be plain relative paths, unique
-without regard to case. Every entry is inflated twice: the first time the octets are only counted
-and their checksum computed, in constant memory and against every ceiling; only then are they kept.
-Zips inside the zip are left closed.
+without regard to case. Octets are counted while they are inflated, against every ceiling; those of
+a large archive are kept only when it is inflated a second time, after all of it was measured. Zips
+inside the zip are left closed.
 
 Shapes
     `ZipFileEntry` has the path as written, with `/` between folders, and the octets.
@@ -96,6 +96,7 @@ class ArchiveLimits:
 
     Attributes:
         ratio: Inflated size over packed size, judged once *ratio_free_octets* have been inflated.
+        kept_octets: What an archive may declare to be inflated once only, and kept meanwhile.
     """
 
     size_octets: int = 64 * 1024 * 1024
@@ -104,6 +105,7 @@ class ArchiveLimits:
     total_octets: int = 64 * 1024 * 1024
     ratio: int = 100
     ratio_free_octets: int = 1024 * 1024
+    kept_octets: int = 8 * 1024 * 1024
     name_octets: int = 255
     depth: int = 8
 
@@ -141,10 +143,13 @@ def read_zip(octets: bytes, limits: ArchiveLimits) -> tuple[ZipFileEntry, ...]:
     records = tuple(_records(octets, limits))
     _refuse_clashes(records)
     _refuse_overlaps(records)
-    _measure(octets, records, limits)
+    # No entry gives more octets than it declares, so a small archive may be kept while it is
+    # measured; a large one is measured first, in constant memory.
+    is_small = sum(one.size for one in records) <= limits.kept_octets
+    contents = _measure(octets, records, limits, is_kept=is_small)
     return tuple(
-        ZipFileEntry(path=one.path, octets=_unpack(octets, one))
-        for one in records
+        ZipFileEntry(path=one.path, octets=content if is_small else _unpack(octets, one))
+        for one, content in zip(records, contents, strict=True)
         if not one.is_folder
     )
 
@@ -297,11 +302,15 @@ def _refuse_overlaps(records: tuple[_Record, ...]) -> None:
         end = one.data + one.packed_size
 
 
-def _measure(octets: bytes, records: tuple[_Record, ...], limits: ArchiveLimits) -> None:
-    """Inflate everything once without keeping it: sizes, checksums and ceilings."""
+def _measure(
+    octets: bytes, records: tuple[_Record, ...], limits: ArchiveLimits, *, is_kept: bool
+) -> list[bytes]:
+    """Inflate everything once against sizes, checksums and ceilings; keep it only if told to."""
     total, total_packed = 0, 0
+    contents = []
     for one in records:
         size, crc = 0, 0
+        kept = bytearray()
         total_packed += one.packed_size
         for chunk in _inflate(octets, one):
             size += len(chunk)
@@ -312,9 +321,13 @@ def _measure(octets: bytes, records: tuple[_Record, ...], limits: ArchiveLimits)
                 raise ArchiveTooLargeError("inflated-size")
             _refuse_ratio(size, one.packed_size, limits)
             _refuse_ratio(total + size, total_packed, limits)
+            if is_kept:
+                kept += chunk
         if size != one.size or crc != one.crc:
             raise ArchiveSyntaxError("checksum")
         total += size
+        contents.append(bytes(kept))
+    return contents
 
 
 def _refuse_ratio(size: int, packed: int, limits: ArchiveLimits) -> None:

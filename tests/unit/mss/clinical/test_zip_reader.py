@@ -36,6 +36,14 @@ def test_an_honest_zip_is_read_whole() -> None:
     ]
 
 
+def test_a_large_archive_is_read_as_a_small_one() -> None:
+    """One is kept while it is measured, the other is inflated again."""
+    octets = make_zip(Entry(data=bytes(range(256)) * 40), Entry(name=b"B", data=b"x", method=0))
+
+    assert read_zip(octets, ArchiveLimits(kept_octets=0)) == read_zip(octets, LIMITS)
+    assert len(read_zip(octets, LIMITS)[0].octets) == 256 * 40
+
+
 @pytest.mark.parametrize(
     "name",
     [
