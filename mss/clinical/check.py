@@ -14,7 +14,7 @@ Sources
     documents that ANS publishes.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from mss.clinical import finding
@@ -35,8 +35,15 @@ _XML_TYPES = frozenset({"text/xml", "application/xml", "application/xslt+xml"})
 _NOBODY = ("", "")
 
 
+Read = CdaDocument | CdaSyntaxError | None
+
+
 def check_archive(
-    archive: Archive, *, environment: Environment | None = None, at: datetime | None = None
+    archive: Archive,
+    *,
+    environment: Environment | None = None,
+    at: datetime | None = None,
+    documents: Sequence[Read] | None = None,
 ) -> list[Finding]:
     """List everything worth saying about an archive and each of its documents.
 
@@ -44,11 +51,14 @@ def check_archive(
         archive: The archive, as read.
         environment: If given, an INS of the other world is remarked upon.
         at: If given, dates later than this instant are remarked upon.
+        documents: What `read_document` made of each, if that is known already.
     """
     found = list(archive.findings)
     if not archive.documents:
         found.append(finding.of("archive-empty"))
-    read = [(document, _read(document)) for document in archive.documents]
+    if documents is None:
+        documents = [read_document(one) for one in archive.documents]
+    read = list(zip(archive.documents, documents, strict=True))
     found += _one_patient(archive, [cda for _, cda in read if isinstance(cda, CdaDocument)])
     found += _distinct(archive)
     for number, one in enumerate(archive.submission_sets, start=1):
@@ -101,7 +111,7 @@ def has_errors(findings: Iterable[Finding]) -> bool:
     return any(one.severity is Severity.ERROR for one in findings)
 
 
-def _read(document: ArchiveDocument) -> CdaDocument | CdaSyntaxError | None:
+def read_document(document: ArchiveDocument) -> Read:
     """Read a document; `None` for a listed file that is of another kind, such as a style sheet."""
     if not document.is_cda:
         return None

@@ -108,8 +108,9 @@ class NarrativeWriter:
         self._writers.get(_name(element), self._span)(element)
 
     def _break(self, element: _Element) -> None:
-        del element
         self.out.void("br")
+        if len(element) or element.text:  # a break is empty, but words in one are words
+            self._span(element)
 
     def _span(self, element: _Element) -> None:
         """Write an element that has no place here for its words."""
@@ -166,6 +167,8 @@ class NarrativeWriter:
             return
         with self.out.element("sup", class_="note"), self.out.element("a", href=f"#{target}"):
             self.out.text(f"[{number}]")
+        if len(element) or element.text:
+            self._span(element)
 
     def _write_notes(self) -> None:
         if not self._notes:

@@ -13,10 +13,11 @@ Sources
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from mss.clinical import finding, vocabulary
-from mss.clinical.cda import CdaDocument, CdaSyntaxError, embedded_files, parse_cda
-from mss.clinical.check import check_archive, check_cda
+from mss.clinical.cda import CdaDocument, CdaSyntaxError, parse_cda
+from mss.clinical.check import check_archive, check_cda, read_document
 from mss.clinical.document import BodyKind
 from mss.clinical.finding import Finding
 from mss.clinical.mapping import describe, sha1
@@ -126,30 +127,34 @@ class OpenedArchive:
     findings: tuple[Finding, ...]
 
 
-def open_archive(octets: bytes, *, part: str = "", where: str = "") -> OpenedArchive:
+def open_archive(
+    octets: bytes, *, part: str = "", where: str = "", at: datetime | None = None
+) -> OpenedArchive:
     """Open an archive and judge everything in it.
 
     Args:
         octets: The archive.
         part: The path of the part of a message that it was.
         where: What to call it if it cannot be opened.
+        at: If given, dates later than this instant are remarked upon.
     """
     try:
         archive = read_archive(octets)
     except ArchiveError as error:
         problem = finding.error(error.code, error.public_text, error.public_text_fr, where=where)
         return OpenedArchive(documents=(), findings=(problem,))
-    findings = check_archive(archive)
+    read = [read_document(one) for one in archive.documents]
+    findings = check_archive(archive, at=at, documents=read)
     paths = [one.path for one in archive.documents]
     return OpenedArchive(
         documents=tuple(
             CarriedDocument(
                 part=part,
                 document=one,
-                cda=_parsed(one.octets),
+                cda=cda if isinstance(cda, CdaDocument) else None,
                 findings=tuple(each for each in findings if _is_about(each, one.path)),
             )
-            for one in archive.documents
+            for one, cda in zip(archive.documents, read, strict=True)
         ),
         findings=tuple(one for one in findings if not any(_is_about(one, path) for path in paths)),
     )
@@ -223,17 +228,14 @@ def _parsed(octets: bytes) -> CdaDocument | None:
 
 
 def _has_pdf(one: CarriedDocument) -> bool:
-    """Tell whether there is a copy to read; only a structured body must be searched for one."""
+    """Tell whether there is a copy to read; the check has decoded what is inside."""
     if one.cda is None:
         return one.document.octets.startswith(b"%PDF-")
     if one.twin is not None or one.cda.body is BodyKind.PDF:
         return True
-    if one.cda.body is not BodyKind.STRUCTURED or PDF.encode() not in one.document.octets:
-        return False
-    try:
-        return any(file.media_type == PDF for file in embedded_files(one.document.octets))
-    except CdaSyntaxError:
-        return False
+    octets = one.document.octets
+    is_readable = all(each.code != "body-unreadable" for each in one.findings)
+    return is_readable and b"observationMedia" in octets and PDF.encode() in octets
 
 
 def _view(number: int, one: CarriedDocument) -> DocumentView:

@@ -12,6 +12,7 @@ Sources
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from mss.clinical import finding
 from mss.clinical.document import CdaHeader
@@ -57,8 +58,13 @@ class CarriedDocuments:
         return DocumentSet(documents=describe_all(self.documents), findings=self.findings)
 
 
-def open_documents(message: ParsedMessage) -> CarriedDocuments:
-    """Open every archive of a message and judge what is inside."""
+def open_documents(message: ParsedMessage, *, at: datetime | None = None) -> CarriedDocuments:
+    """Open every archive of a message and judge what is inside.
+
+    Args:
+        message: The message, readable.
+        at: If given, dates later than this instant are remarked upon.
+    """
     archives = [part for part in message.parts() if may_be_archive(message, part)]
     findings: list[Finding] = []
     documents: list[CarriedDocument] = []
@@ -69,7 +75,7 @@ def open_documents(message: ParsedMessage) -> CarriedDocuments:
         except MessageSyntaxError:
             findings.append(_undecodable(where))
             continue
-        opened = open_archive(octets, part=part.path, where=where)
+        opened = open_archive(octets, part=part.path, where=where, at=at)
         documents += opened.documents
         findings += opened.findings
     findings += [] if len(archives) <= MAX_ARCHIVES else [_too_many()]

@@ -11,6 +11,7 @@ Errors
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 
 from directory.address import MailAddress
@@ -102,7 +103,7 @@ class Hygiene:
         findings = security.findings
         documents = None
         if is_readable and covers.carries_archive(message):
-            found = await _open_documents(message)
+            found = await _open_documents(message, at=security.judged_at)
             documents = found.described()
             findings = (*findings, *covers.check_fields(message, found.headers))
             if not submission.is_released and submission.origin is not Origin.SYSTEM:
@@ -175,6 +176,6 @@ async def _read_documents(message: ParsedMessage) -> list[CdaHeader]:
     return await run_by_size(read, len(message.raw), inline_octets=INLINE_OCTETS)
 
 
-async def _open_documents(message: ParsedMessage) -> CarriedDocuments:
-    read = partial(open_documents, message)
+async def _open_documents(message: ParsedMessage, *, at: datetime) -> CarriedDocuments:
+    read = partial(open_documents, message, at=at)
     return await run_by_size(read, len(message.raw), inline_octets=DOCUMENT_INLINE_OCTETS)
