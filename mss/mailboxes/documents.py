@@ -11,6 +11,7 @@ Errors
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, assert_never
 
 from crypto.sealing import Sealer
@@ -90,7 +91,7 @@ class DocumentDesk:
         found = await self.database.read(lambda c: records.find_record(c, self.sealer, message_id))
         if found is None:
             raw = await self.reading.fetch(held)
-            carried = await asyncio.to_thread(self._open, raw)
+            carried = await asyncio.to_thread(self._open, raw, at=held.row.accepted_at)
             found = await asyncio.to_thread(carried.described)
         related = await self._related(held, found)
         return LinkedDocuments(
@@ -133,8 +134,8 @@ class DocumentDesk:
             others.append((held.row.id, found))
         return tuple(others)
 
-    def _open(self, raw: bytes) -> CarriedDocuments:
-        return open_documents(parse_message(raw, self.limits))
+    def _open(self, raw: bytes, *, at: datetime | None = None) -> CarriedDocuments:
+        return open_documents(parse_message(raw, self.limits), at=at)
 
     def _fetch(self, raw: bytes, number: int, form: DocumentForm) -> PartContent:
         carried = self._open(raw).documents
