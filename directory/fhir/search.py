@@ -66,7 +66,9 @@ _DATE: Final = re.compile(
     r"(?:\.(?P<fraction>[0-9]{1,9}))?)?(?P<zone>Z|[+ -][0-9]{2}:[0-9]{2})?)?)?)?"
 )
 _ESCAPED: Final = re.compile(r"\\([,|$\\])")
-_REFERENCE: Final = re.compile(r"(?:.*/)?(?:(?P<kind>[A-Z][A-Za-z]+)/)?(?P<id>[A-Za-z0-9.-]{1,64})")
+_REFERENCE: Final = re.compile(
+    r"(?:(?:https?://[^\s]*/)?(?P<kind>[A-Z][A-Za-z]+)/)?(?P<id>[A-Za-z0-9.-]{1,64})"
+)
 _IGNORED: Final = frozenset({"_format", "_pretty", "_type"})
 
 Pairs = Iterable[tuple[str, str]]

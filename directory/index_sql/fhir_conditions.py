@@ -24,6 +24,7 @@ from sqlalchemy import (
     exists,
     false,
     literal,
+    literal_column,
     not_,
     or_,
     select,
@@ -39,6 +40,7 @@ from directory.fhir.criteria import (
     Condition,
     Criterion,
     Interval,
+    Match,
     Missing,
     Near,
     NearMatch,
@@ -130,8 +132,9 @@ def as_set(condition: Condition, table: Source, scope: Scope) -> Test:
                 return _mailbox(condition, table, scope, correlated=False)
             own = TABLES[condition.resource].alias()
             key = _row_key(condition.resource)
-            members = select(own.c[key]).where(scope.rows(own), _direct(condition, own, scope))
-            return table.c[key].in_(members)
+            # Any version of the row may be in the set; the one in force is then tested.
+            members = select(own.c[key]).where(_direct(condition, own, scope))
+            return and_(table.c[key].in_(members), _direct(condition, table, scope, as_test=True))
         case Chained():
             local, remote = LINKS[condition.resource, condition.reference]
             target = TABLES[INCLUDES[condition.resource][condition.reference]].alias()
@@ -173,13 +176,14 @@ def innermost(condition: Condition, scope: Scope) -> Select[Any]:
         condition = condition.inner
     if condition.parameter.startswith("mailbox-"):
         mailbox = tables.mailbox.alias()
+        if _is_negative(condition.match):
+            return select(literal(1)).select_from(mailbox)  # nearly all
         return select(literal(1)).where(
-            scope.mailboxes(mailbox),
-            carried(condition.resource, mailbox),
-            _mailbox_match(condition, mailbox),
+            _mailbox_match(condition, mailbox), carried(condition.resource, mailbox)
         )
     own = TABLES[condition.resource].alias()
-    return select(literal(1)).where(scope.rows(own), _direct(condition, own, scope))
+    # Versions that are over are counted as well: an index alone tells.
+    return select(literal(1)).select_from(own).where(_direct(condition, own, scope))
 
 
 def squared_distance(table: Source, near: Near) -> ColumnElement[float]:
@@ -213,6 +217,7 @@ class _Columns:
     def __init__(self, table: Source, scope: Scope, *, as_test: bool) -> None:
         self.table = table
         self.scope = scope
+        self.as_test = as_test
         self.is_plain = not as_test or not scope.is_sqlite
 
     def __getitem__(self, name: str) -> ColumnElement[Any]:
@@ -439,8 +444,16 @@ def _place_identifier(token: Token, columns: _Columns) -> Test:
     if not token.code:
         names = _PLACE_COLUMNS.get(system or "", ())
         return or_(*(columns[name] != "" for name in names)) if names else false()
-    tests = [columns[name] == value for name, value in _place_values(system, token.code.strip())]
+    tests = [
+        _equal(columns, name, value) for name, value in _place_values(system, token.code.strip())
+    ]
     return or_(*tests) if tests else false()
+
+
+def _equal(columns: _Columns, name: str, value: str) -> Test:
+    """Compare a number that few structures have; the index is of those that have one."""
+    is_there = columns[name] != literal_column("''")
+    return and_(is_there, columns[name] == value)
 
 
 def _place_values(system: str | None, code: str) -> list[tuple[str, str]]:
@@ -451,16 +464,16 @@ def _place_values(system: str | None, code: str) -> list[tuple[str, str]]:
     if system in {None, vocabulary.STRUCTURE, vocabulary.FINESS}:
         # The draft guide writes the national identifier under the FINESS system as well.
         found.append(("key", code))
-        register = {"1": "finess", "2": "siren", "3": "siret", "4": "old_id"}.get(code[:1])
-        if register == "old_id":
-            found.append(("technical_id", code[1:]))
-        elif register is not None and len(code) > 9:
+        register = {"1": "finess", "2": "siren", "3": "siret"}.get(code[:1])
+        if register is not None and len(code) > 9:
             found.append((register, code[1:]))
     if system in {None, vocabulary.SIRENE}:
         found += [("siret", code)] if len(code) == 14 else []
         found += [("siren", code)] if len(code) == 9 else []
     if system in {None, vocabulary.RPPS_RANK}:
-        found.append(("technical_id", code))
+        # `F` and the FINESS, `C` and the SIRET; of other structures it is the key.
+        register = {"F": "finess", "C": "siret"}.get(code[:1])
+        found.append((register, code[1:]) if register else ("key", code))
     return found
 
 
@@ -498,36 +511,34 @@ def _place_identifier_type(token: Token, columns: _Columns) -> Test:
 
 
 def _qualification(token: Token, columns: _Columns) -> Test:
+    """Find a code by its shape: professions are numbers, categories letters, skills longer."""
     code, system = token.code, token.system
-    if not code:
-        return false()
-    found: list[Test] = []
-    if system in {None, vocabulary.profession_system(code)}:
+    if code.isdecimal() and system in {None, vocabulary.profession_system(code)}:
         role = tables.role.alias()
-        found.append(columns["profession"] == code)
-        found.append(
-            exists().where(
-                role.c.practitioner_id == columns.table.c.id,
-                columns.scope.rows(role),
-                role.c.profession == code,
-            )
-        )
-    if system in {None, vocabulary.CATEGORY}:
-        found.append(columns["category"] == code)
-    if system is None or system.startswith("https://mos.esante.gouv.fr/NOS/TRE_R"):
-        found.append(_skilled(code, system, columns))
-    return or_(*found) if found else false()
+        own = columns.table.c.id
+        held = and_(role.c.profession == code, columns.scope.rows(role))
+        if columns.as_test:
+            return exists().where(role.c.practitioner_id == own, held)
+        return own.in_(select(role.c.practitioner_id).where(held))
+    if len(code) == 1 and system in {None, vocabulary.CATEGORY}:
+        return columns["category"] == code
+    if len(code) > 1 and (system is None or system in vocabulary.SKILL_SYSTEMS.values()):
+        return _skilled(code, system, columns)
+    return false()
 
 
 def _skilled(code: str, system: str | None, columns: _Columns) -> Test:
     skill = tables.skill.alias()
-    kinds = [kind for kind in vocabulary.SKILL_SYSTEMS if vocabulary.skill_system(kind) == system]
-    conditions = [skill.c.code == code]
-    if system is not None and system != vocabulary.SKILL_KIND:
+    conditions = [skill.c.code == code, columns.scope.rows(skill)]
+    if system is not None:
+        kinds = [
+            kind for kind in vocabulary.SKILL_SYSTEMS if vocabulary.skill_system(kind) == system
+        ]
         conditions.append(skill.c.kind.in_(kinds))
-    return columns["id"].in_(
-        select(skill.c.practitioner_id).where(*conditions, columns.scope.rows(skill))
-    )
+    own = columns.table.c.id
+    if columns.as_test:
+        return exists().where(skill.c.practitioner_id == own, *conditions)
+    return own.in_(select(skill.c.practitioner_id).where(*conditions))
 
 
 def _role_code(token: Token, columns: _Columns) -> Test:
@@ -630,9 +641,7 @@ def _mailbox(criterion: Criterion, table: Source, scope: Scope, *, correlated: b
     mailbox = tables.mailbox.alias()
     match = criterion.match
     column, own = CARRIER[criterion.resource]
-    is_negative = (isinstance(match, Missing) and match.is_missing) or (
-        isinstance(match, TokenMatch) and match.negated
-    )
+    is_negative = _is_negative(match)
     conditions = (
         scope.mailboxes(mailbox),
         carried(criterion.resource, mailbox),
@@ -649,6 +658,12 @@ def _mailbox(criterion: Criterion, table: Source, scope: Scope, *, correlated: b
             )
         return not_(found) if is_negative else found
     return table.c[own].in_(select(mailbox.c[column]).where(*conditions))
+
+
+def _is_negative(match: Match) -> bool:
+    if isinstance(match, TokenMatch):
+        return match.negated
+    return isinstance(match, Missing) and match.is_missing
 
 
 CARRIER: Final[Mapping[str, tuple[str, str]]] = {

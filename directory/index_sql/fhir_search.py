@@ -9,6 +9,7 @@ Errors
     `SnapshotGoneError`.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -66,7 +67,16 @@ from directory.index_sql.finding import find_live_number
 FEW: Final = 2000
 """Rows up to which a condition is computed as a set, and matches are counted unasked."""
 
-MAX_INCLUDED: Final = 2000
+MANY: Final = 50_000
+"""Rows from which on a condition is taken to be met by about everything."""
+
+NATION: Final = 1_000_000
+"""Rows of a table at national size, in order of magnitude."""
+
+DETOUR: Final = 3
+"""How much dearer a member of a set is, which must be sorted, than a row that is met in order."""
+
+MAX_INCLUDED: Final = 1000
 KINDS: Final = {
     "Organization": "organization",
     "Practitioner": "practitioner",
@@ -211,10 +221,18 @@ class _Run:
     table: Source = field(init=False)
     tests: list[Test] = field(init=False)
     is_few: bool = field(init=False, default=False)
+    is_none: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self.table = aliased(self.query.resource)
-        self.tests = [self._test(condition) for condition in self.query.conditions]
+        sizes = [self._size_of(condition) for condition in self.query.conditions]
+        limit = _set_limit(sizes, self.query.count)
+        self.is_few = any(size <= FEW for size in sizes)
+        self.is_none = 0 in sizes
+        self.tests = [
+            (as_set if size <= limit else as_test)(condition, self.table, self.scope)
+            for condition, size in zip(self.query.conditions, sizes, strict=True)
+        ]
 
     def page(self) -> FhirPage:
         """Find, count, load."""
@@ -236,15 +254,14 @@ class _Run:
 
     # Matches
 
-    def _test(self, condition: Condition) -> Test:
-        limited = innermost(condition, self.scope).limit(FEW + 1).subquery()
-        number = self.connection.execute(select(func.count()).select_from(limited)).scalar_one()
-        if number > FEW:
-            return as_test(condition, self.table, self.scope)
-        self.is_few = True
-        return as_set(condition, self.table, self.scope)
+    def _size_of(self, condition: Condition) -> int:
+        """Count the rows that the end of a condition selects, up to about everything."""
+        limited = innermost(condition, self.scope).limit(MANY).subquery()
+        return self.connection.execute(select(func.count()).select_from(limited)).scalar_one()
 
     def _alive(self) -> list[Found]:
+        if self.is_none:
+            return []
         keys = self._keys(self.table)
         query = (
             select(self.table.c.id, *(column for column, _ in keys))
@@ -313,7 +330,7 @@ class _Run:
         """Return the condition that a row stands after the last match of the page before."""
         if self.position is None or not self.position.after:
             return []
-        columns = [*keys, (number, False)]
+        columns = [*keys, (number, _is_downwards(keys))]
         values = [
             literal(value, column.type)
             if not isinstance(value, int)
@@ -342,20 +359,19 @@ class _Run:
     def _count(self) -> int | None:
         if self.query.total is Total.NONE:
             return None
-        queries: list[Select[Any]] = [
-            select(literal(1))
-            .select_from(self.table)
-            .where(self.scope.rows(self.table), *self.tests)
-        ]
+        queries: list[Select[Any]] = []
+        if not self.is_none:
+            rows = select(literal(1)).select_from(self.table)
+            queries.append(rows.where(self.scope.rows(self.table), *self.tests))
         tests = self._gone_tests()
         if tests is not None:
             queries.append(select(literal(1)).select_from(tables.gone).where(*tests))
         if self.query.total is Total.ACCURATE:
             return sum(self._size(query) for query in queries)
-        if not self.is_few and self.query.conditions:
+        if not (self.is_few or self.is_none) and self.query.conditions:
             return None
         bounded = [self._size(query.limit(FEW + 1)) for query in queries]
-        return sum(bounded) if max(bounded) <= FEW else None
+        return sum(bounded) if max(bounded, default=0) <= FEW else None
 
     def _size(self, query: Select[Any]) -> int:
         rows = select(func.count()).select_from(query.subquery())
@@ -437,14 +453,36 @@ class _Order:
         for (mine, is_descending), (theirs, _) in zip(self.parts, other.parts, strict=True):
             if mine != theirs:
                 return bool(mine > theirs) if is_descending else bool(mine < theirs)
-        return self.number < other.number
+        is_downwards = bool(self.parts) and self.parts[-1][1]
+        return self.number > other.number if is_downwards else self.number < other.number
 
 
 def _order(
     keys: Sequence[tuple[ColumnElement[Any], bool]], number: ColumnElement[int]
 ) -> list[ColumnElement[Any]]:
     columns = [column.desc() if is_descending else column.asc() for column, is_descending in keys]
-    return [*columns, number.asc()]
+    # Equals follow the last key's direction, so that one index gives the whole order.
+    return [*columns, number.desc() if _is_downwards(keys) else number.asc()]
+
+
+def _is_downwards(keys: Sequence[tuple[ColumnElement[Any], bool]]) -> bool:
+    return bool(keys) and keys[-1][1]
+
+
+def _set_limit(sizes: Sequence[int], count: int) -> int:
+    """Decide up to which size conditions are computed as sets.
+
+    With two conditions that many rows meet and few meet both, going through everything in order
+    would meet a whole table before the page is full; then the smaller one is a set as well.
+    """
+    if not sizes:
+        return FEW
+    share = math.prod(1.0 if size >= MANY else max(size, 1) / NATION for size in sizes)
+    smallest = min(sizes)
+    met_in_order = min((count + 1) / share, NATION)
+    if FEW < smallest < MANY and smallest * DETOUR < met_in_order:
+        return smallest
+    return FEW
 
 
 def _plain(value: object) -> object:

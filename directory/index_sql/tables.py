@@ -140,6 +140,12 @@ def _gone_index(name: str) -> Index:
     return Index(f"{name}_gone", "gone", sqlite_where=ended, postgresql_where=ended)
 
 
+def _present_index(table: str, name: str) -> Index:
+    """Index a number that most rows lack; a query must say that it is there."""
+    is_there = text(f"{name} <> ''")
+    return Index(f"{table}_{name}", name, sqlite_where=is_there, postgresql_where=is_there)
+
+
 def _id(name: str = "id") -> Column[int]:
     return Column(name, BigInteger, primary_key=True, autoincrement=False)
 
@@ -274,6 +280,7 @@ organization = Table(
     Index("directory_organization_postcode", "postcode", "key"),
     Index("directory_organization_parent", "parent_key", "key"),
     Index("directory_organization_finess", "finess"),
+    _present_index("directory_organization", "siren"),
     Index("directory_organization_siret", "siret"),
     Index("directory_organization_old", "old_id"),
     Index("directory_organization_place", "latitude", "longitude"),
@@ -300,6 +307,7 @@ role = Table(
     _code("section"),  # of the pharmacists' register
     Index("directory_role_id", "id"),
     Index("directory_role_organization", "organization_key", "practitioner_id"),
+    Index("directory_role_profession", "profession", "practitioner_id"),
     Index("directory_role_changed", "changed_at", "id"),
     _gone_index("directory_role"),
     sqlite_with_rowid=False,

@@ -638,6 +638,14 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         "directory_organization_finess", "directory_organization", ["finess"], unique=False
     )
     op.create_index(
+        "directory_organization_siren",
+        "directory_organization",
+        ["siren"],
+        unique=False,
+        sqlite_where=sa.text("siren <> ''"),
+        postgresql_where=sa.text("siren <> ''"),
+    )
+    op.create_index(
         "directory_organization_gone",
         "directory_organization",
         ["gone"],
@@ -764,6 +772,12 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         "directory_role_organization",
         "directory_role",
         ["organization_key", "practitioner_id"],
+        unique=False,
+    )
+    op.create_index(
+        "directory_role_profession",
+        "directory_role",
+        ["profession", "practitioner_id"],
         unique=False,
     )
     op.create_table(
@@ -920,6 +934,7 @@ def downgrade() -> None:  # noqa: PLR0915 -- the same, backwards
     )
     op.drop_index("directory_skill_code", table_name="directory_skill")
     op.drop_table("directory_skill")
+    op.drop_index("directory_role_profession", table_name="directory_role")
     op.drop_index("directory_role_organization", table_name="directory_role")
     op.drop_index("directory_role_id", table_name="directory_role")
     op.drop_index(
@@ -953,6 +968,12 @@ def downgrade() -> None:  # noqa: PLR0915 -- the same, backwards
         table_name="directory_organization",
         sqlite_where=sa.text("gone < 2147483647"),
         postgresql_where=sa.text("gone < 2147483647"),
+    )
+    op.drop_index(
+        "directory_organization_siren",
+        table_name="directory_organization",
+        sqlite_where=sa.text("siren <> ''"),
+        postgresql_where=sa.text("siren <> ''"),
     )
     op.drop_index("directory_organization_finess", table_name="directory_organization")
     op.drop_index("directory_organization_city", table_name="directory_organization")
