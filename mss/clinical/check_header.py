@@ -96,7 +96,8 @@ def _vocabulary(cda: CdaDocument, where: str) -> Iterator[Finding]:
     model = vocabulary.find_model(roots)
     if model is None and cda.body is BodyKind.STRUCTURED:
         yield finding.of("template-unknown", where=where)
-    if model and header.code and model.types and header.code.code not in model.types:
+    kind = header.code.code if header.code else ""
+    if model and model.types and kind and kind not in model.types:
         yield finding.of("template-type", where=where)
     is_file = cda.body not in {BodyKind.STRUCTURED, BodyKind.NONE}
     if is_file != (vocabulary.UNSTRUCTURED_TEMPLATE in roots):
