@@ -75,7 +75,7 @@ def iter_structure_mailboxes(survey: Survey) -> Iterator[MailboxEntry]:
     with open_source(each.source) as stream:
         layout = read_layout(stream, each.source, each.inspection.encoding)
         reader = LineReader(layout)
-        for number, octets in _keyed(layout, iter_lines(stream)):
+        for number, octets in _keyed(layout, iter_lines(stream, layout.first)):
             if number:
                 continue
             try:
@@ -119,7 +119,7 @@ def _hold(
     with open_source(each.source) as stream:
         layout = read_layout(stream, each.source, each.inspection.encoding)
         file = _File(layout, LineReader(layout))
-        for number, octets in _keyed(layout, iter_lines(stream)):
+        for number, octets in _keyed(layout, iter_lines(stream, layout.first)):
             if number and is_wanted(number):
                 held.setdefault(number, []).append((file, octets))
 
@@ -138,7 +138,7 @@ def _passing(
     with open_source(each.source) as stream:
         layout = read_layout(stream, each.source, each.inspection.encoding)
         file = _File(layout, LineReader(layout))
-        for place, (number, octets) in enumerate(_keyed(layout, iter_lines(stream))):
+        for place, (number, octets) in enumerate(_keyed(layout, iter_lines(stream, layout.first))):
             if place % PROGRESS_LINES == 0:
                 progress(title, place, each.inspection.lines)
             if number != last:

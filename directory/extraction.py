@@ -145,7 +145,7 @@ def inspect_source(source: Source) -> Inspection:
     with open_source(source) as stream:
         header = 0
         if source.kind is not ExtractionKind.FINESS:
-            header = read_layout(stream, source, encoding).has_header
+            header = not read_layout(stream, source, encoding).first
     lines += last not in (b"\n", b"")
     return Inspection(
         sha256=digest.hexdigest(),
@@ -210,7 +210,9 @@ def _read(
     with open_source(source) as stream:
         layout = read_layout(stream, source, encoding)
         reader = LineReader(layout)
-        for number, octets in enumerate(iter_lines(stream), start=2):
+        for number, octets in enumerate(
+            iter_lines(stream, layout.first), start=1 if layout.first else 2
+        ):
             try:
                 row = layout.row(layout.split(octets))
                 value = read(reader, row)

@@ -92,7 +92,7 @@ class Layout:
     Attributes:
         places: Index of each column, by the folded name.
         width: Number of fields.
-        has_header: False if the first line is a line like the others.
+        first: The first line, if it is a line like the others and no header.
     """
 
     kind: ExtractionKind
@@ -101,7 +101,7 @@ class Layout:
     encoding: str
     separator: str = "|"
     is_quoted: bool = False
-    has_header: bool = True
+    first: bytes = b""
 
     def split(self, octets: bytes) -> list[str]:
         """Split a line into its fields; one extra separator at its end is usual.
@@ -149,11 +149,11 @@ def read_layout(stream: IO[bytes], source: Source, encoding: str) -> Layout:
     names = _unquoted(text) if is_quoted else text.split(separator)
     places = _places(names)
     missing = [name for name in _NEEDS[source.kind] if name not in places]
-    has_header = True
+    first = b""
     by_place = _BY_PLACE.get(source.kind)
     if missing and by_place and len(names) - len(by_place) in (-1, 0, 1):
         places = {name: place for place, name in enumerate(by_place[: len(names)]) if name}
-        has_header = not names[0].strip().isdigit()
+        first = line.rstrip(b"\n") if names[0].strip().isdigit() else b""
         missing = []
     if missing:
         raise ExtractionSyntaxError("missing-column: " + ", ".join(missing), source.file_name)
@@ -164,12 +164,19 @@ def read_layout(stream: IO[bytes], source: Source, encoding: str) -> Layout:
         encoding=encoding,
         separator=separator,
         is_quoted=is_quoted,
-        has_header=has_header,
+        first=first,
     )
 
 
-def iter_lines(stream: IO[bytes]) -> Iterator[bytes]:
-    """Yield the lines; one that is too long comes as its beginning, which is then refused."""
+def iter_lines(stream: IO[bytes], first: bytes = b"") -> Iterator[bytes]:
+    """Yield the lines; one that is too long comes as its beginning, which is then refused.
+
+    Args:
+        stream: What is left to read.
+        first: A line that was read already.
+    """
+    if first:
+        yield first
     pending = b""
     while chunk := stream.read(_CHUNK):
         lines = (pending + chunk if pending else chunk).split(b"\n")

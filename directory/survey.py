@@ -166,7 +166,9 @@ def _survey_file(survey: Survey, each: Surveyed, progress: Progress) -> None:
         layout = read_layout(stream, source, each.inspection.encoding)
         count = add(survey, each)
         judge = _judge(layout)
-        for place, line in enumerate(iter_lines(stream), start=2):
+        for place, line in enumerate(
+            iter_lines(stream, layout.first), start=1 if layout.first else 2
+        ):
             octets = line.removesuffix(b"\r")
             try:
                 number = judge(octets)
