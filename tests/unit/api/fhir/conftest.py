@@ -21,6 +21,7 @@ from directory.index_sql.keys import organization_number, role_number
 from directory.model import MailboxKind
 from mss.mailboxes.fhir import CallRate, FhirDesk
 from mss.mailboxes.fhir_export import ExportDesk
+from mss.mailboxes.lookup import DirectoryLookup
 from mss.model.principal import AccountPrincipal, Right
 from mss.services import Services
 from mss.settings import DirectorySettings, Settings
@@ -57,6 +58,7 @@ class DirectoryServices:
     settings: Settings
     clock: FixedClock
     accounts: FakeAccounts
+    directory: DirectoryLookup
     fhir: FhirDesk
     fhir_exports: ExportDesk
     database: Database
@@ -127,6 +129,7 @@ def open_services(home: Path) -> DirectoryServices:
         settings=settings,
         clock=clock,
         accounts=FakeAccounts({KEY: _account("publisher"), OTHER_KEY: _account("other")}),
+        directory=DirectoryLookup(database=database, index=index_sql.SearchDesk(home / "search")),
         fhir=FhirDesk(
             database=database,
             clock=clock,
