@@ -518,8 +518,11 @@ def _qualification(token: Token, columns: _Columns) -> Test:
         own = columns.table.c.id
         held = and_(role.c.profession == code, columns.scope.rows(role))
         if columns.as_test:
-            return exists().where(role.c.practitioner_id == own, held)
-        return own.in_(select(role.c.practitioner_id).where(held))
+            has_role = exists().where(role.c.practitioner_id == own, held)
+            return or_(columns["profession"] == code, has_role)
+        person = tables.practitioner.alias()  # some have no situation, and a profession
+        known = select(person.c.id).where(person.c.profession == code)
+        return own.in_(select(role.c.practitioner_id).where(held).union_all(known))
     if len(code) == 1 and system in {None, vocabulary.CATEGORY}:
         return columns["category"] == code
     if len(code) > 1 and (system is None or system in vocabulary.SKILL_SYSTEMS.values()):

@@ -214,6 +214,7 @@ practitioner = Table(
     Index("directory_practitioner_family", "family_key", "given_key", "id"),
     Index("directory_practitioner_given", "given_key", "id"),
     Index("directory_practitioner_changed", "changed_at", "id"),
+    Index("directory_practitioner_profession", "profession", "id"),
     _gone_index("directory_practitioner"),
     sqlite_with_rowid=False,
 )

@@ -730,6 +730,12 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         "directory_practitioner_given", "directory_practitioner", ["given_key", "id"], unique=False
     )
     op.create_index(
+        "directory_practitioner_profession",
+        "directory_practitioner",
+        ["profession", "id"],
+        unique=False,
+    )
+    op.create_index(
         "directory_practitioner_gone",
         "directory_practitioner",
         ["gone"],
@@ -951,6 +957,7 @@ def downgrade() -> None:  # noqa: PLR0915 -- the same, backwards
         sqlite_where=sa.text("gone < 2147483647"),
         postgresql_where=sa.text("gone < 2147483647"),
     )
+    op.drop_index("directory_practitioner_profession", table_name="directory_practitioner")
     op.drop_index("directory_practitioner_given", table_name="directory_practitioner")
     op.drop_index("directory_practitioner_family", table_name="directory_practitioner")
     op.drop_index("directory_practitioner_changed", table_name="directory_practitioner")
