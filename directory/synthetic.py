@@ -16,8 +16,8 @@ import unicodedata
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from importlib import resources
 from itertools import accumulate
 from pathlib import Path
@@ -27,7 +27,6 @@ from typing import Any, Final
 from directory import columns
 from directory.address import MailAddress
 from directory.codes import code_lists
-from directory.extraction import ExtractionKind
 from directory.identifiers import FINESS, RPPS, SIREN, SIRET, NationalPersonId, luhn_digit
 from directory.model import (
     Coded,
@@ -39,12 +38,23 @@ from directory.model import (
     Practitioner,
     Skill,
 )
+from directory.sources import ExtractionKind
+from directory.synthetic_finess import write_finess
 
 MAX_PRACTITIONERS: Final = 10_000_000
 _STREET_TYPES: Final = frozenset(
     {"Rue", "Avenue", "Place", "Boulevard", "Chemin", "Allée", "Quai", "Route", "Impasse", "Cours"}
 )
 _PEOPLE_PER_HOSPITAL: Final = 1_500
+_PEOPLE_PER_SITE: Final = 7
+_ONE_PLACE: Final = 0.4
+_TWO_PLACES: Final = 0.75
+# The columns of an activity, in blocks that are written again and again.
+_WHO: Final = columns.ACTIVITY[:13]
+_SKILLS: Final = columns.ACTIVITY[13:17]
+_HOW: Final = columns.ACTIVITY[17:19]
+_WHERE: Final = columns.ACTIVITY[19:50]
+_WHAT: Final = columns.ACTIVITY[50:]
 _CIVIL: Final = Coded(code="C", label="Civil")
 _STANDARD: Final = Coded(code="GENR01", label="Activité standard de soin ou de pharmacien")
 _LIBERAL: Final = Coded(code="L", label="Libéral, indépendant, artisan, commerçant")
@@ -59,6 +69,7 @@ class Generated:
     activities: Path
     skills: Path
     mailboxes: Path
+    finess: Path | None = None
     practitioner_count: int
     mailbox_count: int
 
@@ -71,8 +82,9 @@ def generate(
     stamp: str,
     extra_practitioners: Sequence[Practitioner] = (),
     extra_mailboxes: Sequence[MailboxEntry] = (),
+    is_national: bool = False,
 ) -> Generated:
-    """Write the three files of a directory.
+    """Write the three files of a directory, and FINESS for one as dense as the national.
 
     Args:
         folder: Where to; made if missing. Files of the same stamp are replaced.
@@ -82,20 +94,23 @@ def generate(
         extra_practitioners: People to put in as they are, first.
         extra_mailboxes: Mailboxes to put in as they are, first. As in the national file, those of
             the liste rouge are left out.
+        is_national: Give people as many situations as they have in the national file (1.9 lines
+            each), and write FINESS with as many sites (one for seven people).
     """
     if not re.fullmatch(r"[0-9]{12}", stamp):
         raise ValueError("a stamp is AAAAMMJJhhmm")
     if not 0 <= practitioners <= MAX_PRACTITIONERS:
         raise ValueError(f"0 to {MAX_PRACTITIONERS} people can be invented")
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {kind: folder / f"{kind}_{stamp}.txt" for kind in ExtractionKind}
+    kinds = (ExtractionKind.ACTIVITY, ExtractionKind.SKILL, ExtractionKind.MAILBOX)
+    paths = {kind: folder / f"{kind}_{stamp}.txt" for kind in kinds}
     invention = _Invention(seed=seed, practitioners=practitioners)
     taken = {mailbox.address.key: 2 for mailbox in extra_mailboxes}
     shown = [mailbox for mailbox in extra_mailboxes if not mailbox.liste_rouge]
     with ExitStack() as stack:
         activity_file, skill_file, mailbox_file = (
             stack.enter_context(paths[kind].open("w", encoding="utf-8", newline="\n"))
-            for kind in (ExtractionKind.ACTIVITY, ExtractionKind.SKILL, ExtractionKind.MAILBOX)
+            for kind in kinds
         )
         activity_file.write("|".join(columns.ACTIVITY) + "|\n")
         skill_file.write("|".join(columns.SKILL) + "|\n")
@@ -109,7 +124,7 @@ def generate(
                 mailbox_count += 1
 
         def write_person(person: Practitioner) -> None:
-            activity_file.writelines("|".join(fields) + "|\n" for fields in _activity_rows(person))
+            activity_file.writelines(_activity_lines(person))
             skill_file.writelines("|".join(fields) + "|\n" for fields in _skill_rows(person))
 
         for person in extra_practitioners:
@@ -117,9 +132,14 @@ def generate(
         write_mailboxes(shown)
         write_mailboxes(invention.structure_mailboxes(taken))
         for person in invention.people():
-            write_person(person)
+            write_person(invention.with_more_places(person) if is_national else person)
             write_mailboxes(invention.mailboxes_of(person, taken))
+    finess = None
+    if is_national:
+        finess = folder / f"{ExtractionKind.FINESS}-journalier-{stamp[:8]}.json"
+        invention.write_finess(finess)
     return Generated(
+        finess=finess,
         activities=paths[ExtractionKind.ACTIVITY],
         skills=paths[ExtractionKind.SKILL],
         mailboxes=paths[ExtractionKind.MAILBOX],
@@ -133,6 +153,8 @@ class _Invention:
 
     def __init__(self, *, seed: int, practitioners: int) -> None:
         self.random = Random(seed)  # noqa: S311 - reproducible data, not a secret
+        self.more = Random(seed + 1)  # noqa: S311 - of what only a national file has
+        self.seed = seed
         self.number = practitioners
         self.words = _words()
         self.professions = _Shares(self.words["professions"])
@@ -151,6 +173,35 @@ class _Invention:
             if number % 3 == 0:
                 self.practice = self._practice()
             yield self._person(number)
+
+    def with_more_places(self, person: Practitioner) -> Practitioner:
+        """Add situations at hospitals: none for four in ten, two for one in four."""
+        roll = self.more.random()
+        if roll < _ONE_PLACE or person.profession is None:
+            return person
+        more = tuple(
+            PracticeRole(
+                profession=person.profession,
+                category=_CIVIL,
+                mode=_SALARIED,
+                activity=_STANDARD,
+                organization=self.hospitals[int(self.more.random() * len(self.hospitals))],
+            )
+            for _ in range(1 if roll < _TWO_PLACES else 2)
+        )
+        return replace(person, roles=tuple(dict.fromkeys((*person.roles, *more))))
+
+    def write_finess(self, path: Path) -> None:
+        """Write the hospitals and as many other sites as the country has."""
+        write_finess(
+            path,
+            hospitals=self.hospitals,
+            sites=self.number // _PEOPLE_PER_SITE,
+            towns=self.words["towns"],
+            positions=self.words["positions"],
+            number=lambda rank: _with_key(f"98{rank:06d}"),
+            seed=self.seed,
+        )
 
     def structure_mailboxes(self, taken: dict[str, int]) -> Iterator[MailboxEntry]:
         """Yield the mailboxes of the services of each hospital."""
@@ -324,8 +375,8 @@ class _Shares:
         return self.codes[bisect(self.bounds, random.random() * self.bounds[-1])]
 
 
-def _activity_rows(person: Practitioner) -> Iterator[list[str]]:
-    """Yield a row for each role and skill; one without either for who has none."""
+def _activity_lines(person: Practitioner) -> Iterator[str]:
+    """Yield a line for each role and skill; one without either for who has none."""
     identity = _person_fields(person) | {
         "Code civilité d'exercice": person.title,
         "Libellé civilité d'exercice": {"DR": "Docteur", "PR": "Professeur"}.get(person.title, ""),
@@ -333,15 +384,50 @@ def _activity_rows(person: Practitioner) -> Iterator[list[str]]:
         "Libellé civilité": {"M": "Monsieur", "MME": "Madame"}.get(person.civility, ""),
     }
     for role in person.roles or (None,):
+        values = identity
+        if role is not None:
+            # A person with several professions has them in the roles.
+            values = identity | _coded("profession", role.profession)
+            values |= _coded("catégorie professionnelle", role.category)
+        who = _text(values, _WHO)
+        how, where, what = _role_texts(role)
         for skill in person.skills or (None,):
-            values = identity | _skill_fields(skill)
-            if role is not None:
-                values |= _role_fields(role)
-                # A person with several professions has them in the roles.
-                values |= _coded("profession", role.profession)
-                values |= _coded("catégorie professionnelle", role.category)
-                values |= _place_fields(role.organization)
-            yield [_field(values.get(name, "")) for name in columns.ACTIVITY]
+            yield f"{who}|{_skill_text(skill)}|{how}|{where}|{what}|\n"
+
+
+def _role_texts(role: PracticeRole | None) -> tuple[str, str, str]:
+    """Return what the columns of the mode, the place and the activity hold."""
+    if role is None:
+        return _text({}, _HOW), _place_text(None), _text({}, _WHAT)
+    return (
+        _mode_text(role.mode),
+        _place_text(role.organization),
+        _activity_text(role.function, role.activity),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _skill_text(skill: Skill | None) -> str:
+    return _text(_skill_fields(skill), _SKILLS)
+
+
+@lru_cache(maxsize=64)
+def _mode_text(mode: Coded | None) -> str:
+    return _text(_coded("mode exercice", mode), _HOW)
+
+
+@lru_cache(maxsize=1024)
+def _activity_text(function: Coded | None, activity: Coded | None) -> str:
+    return _text(_coded("rôle", function) | _coded("genre activité", activity), _WHAT)
+
+
+@lru_cache(maxsize=4096)
+def _place_text(place: Organization | None) -> str:
+    return _text(_place_fields(place), _WHERE)
+
+
+def _text(values: Mapping[str, str], names: Sequence[str]) -> str:
+    return "|".join(_field(values.get(name, "")) for name in names)
 
 
 def _skill_rows(person: Practitioner) -> Iterator[list[str]]:
@@ -359,14 +445,6 @@ def _person_fields(person: Practitioner) -> dict[str, str]:
         "Prénom d'exercice": person.given,
         **_coded("profession", person.profession),
         **_coded("catégorie professionnelle", person.category),
-    }
-
-
-def _role_fields(role: PracticeRole) -> dict[str, str]:
-    return {
-        **_coded("mode exercice", role.mode),
-        **_coded("genre activité", role.activity),
-        **_coded("rôle", role.function),
     }
 
 
@@ -479,6 +557,8 @@ def _split_street(line: str) -> tuple[str, str, str]:
 
 def _field(text: str) -> str:
     """A field can hold anything but the separator and a line end."""
+    if text.isprintable() and "|" not in text:
+        return text.strip()
     return re.sub(r"[|\x00-\x1f\x7f]+", " ", text).strip()
 
 
@@ -506,11 +586,17 @@ def _free(local: str, domain: str, taken: dict[str, int]) -> MailAddress:
     return address
 
 
+def _with_key(body: str) -> str:
+    return body + luhn_digit(body)
+
+
+@lru_cache(maxsize=65_536)
 def _plain(text: str) -> str:
     decomposed = unicodedata.normalize("NFKD", text.replace("œ", "oe").replace("Œ", "Oe"))
     return "".join(c for c in decomposed if not unicodedata.combining(c))
 
 
+@lru_cache(maxsize=65_536)
 def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", _plain(text).lower()).strip("-")
 

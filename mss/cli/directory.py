@@ -257,12 +257,18 @@ def _stats_lines(found: index_sql.DirectoryStats) -> Iterator[str]:
 @click.option("--practitioners", type=click.IntRange(0, 10_000_000), required=True)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True)
 @click.option("--seed", type=int, default=1, help="Another seed gives other people.")
+@click.option("--national", is_flag=True, help="As dense as the national files, and FINESS.")
 @click.pass_context
-def generate(context: click.Context, practitioners: int, out: Path, seed: int) -> None:
+def generate(
+    context: click.Context, *, practitioners: int, out: Path, seed: int, national: bool
+) -> None:
     """Write files in the national formats, full of invented people."""
     stamp = f"{SystemClock().now():%Y%m%d%H%M}"
-    made = synthetic.generate(out, practitioners=practitioners, seed=seed, stamp=stamp)
+    made = synthetic.generate(
+        out, practitioners=practitioners, seed=seed, stamp=stamp, is_national=national
+    )
     files = [made.activities, made.skills, made.mailboxes]
+    files += [made.finess] if made.finess else []
     answer(
         context,
         {
