@@ -36,7 +36,7 @@ def describe() -> Json:
     for resource in RESOURCES:
         names = [*PARAMETERS[resource], *sorted(RESULT_PARAMETERS), "_has:PractitionerRole:x:y"]
         read = {"parameters": [_named("number")], "responses": {"200": {}}}
-        body = {"content": {"application/fhir+json": {"schema": {}}}}
+        body: Json = {"content": {"application/fhir+json": {"schema": {}}}}
         paths[f"/fhir/{resource}"] = {"get": _search(names)}
         paths[f"/fhir/{resource}/{{number}}"] = {
             "get": read,
