@@ -102,3 +102,77 @@ def test_a_label_is_found_for_any_document() -> None:
     assert vocabulary.label(Code("18748-4", "", "CR d\u2019imagerie")) == "CR d'imagerie médicale"
     assert vocabulary.label(Code("0-0", "", "Autre chose")) == "Autre chose"
     assert vocabulary.label(Code("0-0")) == vocabulary.label(None) == "Document"
+
+
+def value_set(name: str) -> set[tuple[str, str, str]]:
+    """The codes of an official value set."""
+    values = etree.fromstring(official.official(f"valuesets/{name}.xml"))
+    return {
+        (one.get("code", ""), one.get("codeSystem", ""), one.get("displayName", ""))
+        for one in values.iter("{urn:ihe:iti:svs:2008}Concept")
+    }
+
+
+def short_lists(*names: str) -> set[tuple[str, str, str]]:
+    """The codes of our short lists."""
+    return {
+        (one.code, one.system, one.display)
+        for name in names
+        for one in (vocabulary.code(name, code) for code in vocabulary.codes(name))
+    }
+
+
+@pytest.mark.parametrize(
+    ("official_name", "ours"),
+    [
+        ("JDV_J02_XdsHealthcareFacilityTypeCode_CISIS", ("facilities", "general")),
+        ("JDV_J04_XdsPracticeSettingCode_CISIS", ("practice_settings", "general")),
+        ("JDV_J08_XdsConfidentialityCode_CISIS", ("confidentiality", "visibility")),
+    ],
+)
+def test_a_short_list_is_the_official_value_set(official_name: str, ours: tuple[str, ...]) -> None:
+    """Code, system and label of each."""
+    assert short_lists(*ours) == value_set(official_name)
+
+
+def test_every_speciality_is_known_with_its_label() -> None:
+    """In all five of their code systems, and no other."""
+    theirs = value_set("JDV_J01_XdsAuthorSpecialty_CISIS")
+
+    found = {vocabulary.find_specialty(code, system) for code, system, _ in theirs}
+
+    assert found == {Code(*one) for one in theirs}
+    assert vocabulary.find_specialty("G15_10/SM26", "1.2.3") is None
+    assert vocabulary.find_specialty("date", "source") is None
+
+
+@pytest.mark.parametrize(
+    ("format_code", "template", "media_type", "is_wrong"),
+    [
+        ("urn:asip:ci-sis:vsm:2012", "1.2.250.1.213.1.1.1.13", "", False),
+        ("urn:asip:ci-sis:vsm:2012", "1.2.250.1.213.1.1.1.29", "", True),
+        ("urn:ihe:pat:apsr:cancer:colon:2010", "1.3.6.1.4.1.19376.1.8.1.1.2.2", "", False),
+        ("urn:ihe:pre:2010", "1.3.6.1.4.1.19376.1.8.1.1.2.2", "", True),
+        ("urn:anything", "1.2.3", "", False),
+        ("urn:ihe:iti:xds-sd:pdf:2008", "1.2.250.1.213.1.1.1.45", "application/pdf", False),
+        ("urn:ihe:iti:xds-sd:text:2008", "1.2.250.1.213.1.1.1.45", "application/pdf", True),
+        ("urn:anything", "1.2.250.1.213.1.1.1.45", "application/msword", False),
+    ],
+)
+def test_a_format_is_wrong_only_against_a_table_that_knows_better(
+    format_code: str, template: str, media_type: str, *, is_wrong: bool
+) -> None:
+    """By the model, by the prefix of a family of models, by the media type of a file."""
+    assert (
+        vocabulary.is_format_wrong(format_code, templates=(template,), media_type=media_type)
+        is is_wrong
+    )
+
+
+@pytest.mark.parametrize("row", vocabulary.document_types().values(), ids=lambda one: one.code.code)
+def test_every_type_has_a_label_and_at_most_one_class(row: vocabulary.DocumentType) -> None:
+    """The classes that the national association leaves open stay open."""
+    open_types = {"28617-9", "34120-6", "89233-1", "101881-1", "E1762"}
+
+    assert row.code.display
+    assert (row.document_class is None) == (row.code.code in open_types)
