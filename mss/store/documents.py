@@ -14,6 +14,7 @@ import hmac
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 
 import orjson
 from pydantic import TypeAdapter
@@ -26,6 +27,9 @@ from mss.store.tables import deposit, document_key, document_record
 
 MAX_RELATED = 200
 """Messages of one mailbox that are looked at for the versions of one document."""
+
+MAX_IDENTIFIERS = 1000
+"""Identifiers of one message that are kept, and looked for; a real one has a handful."""
 
 _CONTEXT = b"mss documents"
 _SETS = TypeAdapter(DocumentSet)
@@ -57,7 +61,8 @@ def make_record(sealer: Sealer, *, message_id: str, found: DocumentSet) -> Docum
         message_id=message_id,
         sealed=sealer.seal(orjson.dumps(found), context=_context(message_id)),
         keys=frozenset(
-            (kind, _digest(secret, kind, identifier)) for kind, identifier in identifiers_of(found)
+            (kind, _digest(secret, kind, identifier))
+            for kind, identifier in islice(identifiers_of(found), MAX_IDENTIFIERS)
         ),
     )
 
@@ -110,7 +115,11 @@ def find_related(
 ) -> list[tuple[str, DocumentSet]]:
     """Find the messages in these mailboxes that name one of the identifiers, oldest first."""
     secrets = sealer.secrets(_CONTEXT)
-    wanted = {_digest(secret, kind, name) for kind, name in identifiers for secret in secrets}
+    wanted = {
+        _digest(secret, kind, name)
+        for kind, name in sorted(identifiers)[:MAX_IDENTIFIERS]
+        for secret in secrets
+    }
     if not wanted or not mailbox_ids:
         return []
     named = select(document_key.c.message_id).where(document_key.c.key.in_(wanted))

@@ -123,3 +123,16 @@ def test_what_nobody_holds_any_more_is_let_go(connection: Connection) -> None:
         for table in (tables.document_record, tables.document_key)
     ]
     assert counts == [0, 0]
+
+
+def test_a_message_with_countless_documents_costs_a_bounded_number_of_rows(
+    connection: Connection,
+) -> None:
+    """Anybody may write an archive of ten thousand documents, and ask for all their versions."""
+    views = tuple(replace(a_document(), unique_id=f"1.{number}") for number in range(3000))
+    keep(connection, DocumentSet(documents=views, findings=()))
+    names = {(KeyKind.DOCUMENT, f"1.{number}") for number in range(40_000)}
+
+    kept = connection.execute(select(func.count()).select_from(tables.document_key)).scalar_one()
+    assert kept <= documents.MAX_IDENTIFIERS
+    assert documents.find_related(connection, SEALER, names, mailbox_ids={"none"}) == []
