@@ -171,6 +171,13 @@ class ListenSettings(Section):
     admin: str = Field(default="127.0.0.1:2481", description="Administration: metrics, HTTP.")
     mllp: str = Field(default="", description="HL7 v2 of hospital software (MLLP), in clear.")
     mllps: str = Field(default="", description="HL7 v2 of hospital software (MLLP over TLS).")
+    processes: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        description="Processes behind the mail doors; 0: one for each core. The API and the worker "
+        "are in the first of them.",
+    )
 
 
 class TlsSettings(Section):

@@ -166,7 +166,8 @@ class GroupCommit:
         self._segment_octets = segment_octets
         self._disk = disk
         self._segment: OpenSegment | None = None
-        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
+        self._gathered: list[_Waiting] = []
         self._door = threading.Lock()  # between "is it closed?" and taking a place in the queue
         self._thread: threading.Thread | None = None
         self._is_closed = False
@@ -187,14 +188,30 @@ class GroupCommit:
                 thread = threading.Thread(target=self._run, name="mss-blobs", daemon=True)
                 thread.start()
                 self._thread = thread
-            self._queue.put(waiting)
+            self._gathered.append(waiting)
+            if len(self._gathered) == 1:
+                loop.call_soon(self._hand_over, loop, 0)
         return await waiting.future
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop, known: int) -> None:
+        """Give what was gathered to the writer as soon as nothing more comes with it."""
+        with self._door:
+            if self._is_closed:
+                return
+            count = len(self._gathered)
+            if count > known:
+                loop.call_soon(self._hand_over, loop, count)
+                return
+            gathered, self._gathered = self._gathered, []
+            self._queue.put(gathered)
 
     async def aclose(self) -> None:
         """Store what still waits, then end the writer."""
         with self._door:
             if not self._is_closed:
                 self._is_closed = True
+                gathered, self._gathered = self._gathered, []
+                self._queue.put(gathered)
                 self._queue.put(None)
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
@@ -217,14 +234,14 @@ class GroupCommit:
         """Wait for one body and take along what else is there; True with the last batch."""
         batch: list[_Waiting] = []
         size = 0
-        waiting = self._queue.get()
-        while waiting is not None:
-            batch.append(waiting)
-            size += len(waiting.octets)
+        arrived = self._queue.get()
+        while arrived is not None:
+            batch += arrived
+            size += sum(len(one.octets) for one in arrived)
             if len(batch) >= _BATCH_RECORDS or size >= _BATCH_OCTETS:
                 return batch, False
             try:
-                waiting = self._queue.get_nowait()
+                arrived = self._queue.get_nowait()
             except Empty:
                 return batch, False
         return batch, True

@@ -114,6 +114,7 @@ class Door:
         is_wrapped: True if TLS begins with the first octet (RFC 8314).
         spool: Where messages wait while they arrive.
         scale: How many octets of large ones are handed over at once, through all doors.
+        released: Told this door's name and the network of each connection that has ended.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Door:
     is_wrapped: bool = False
     spool: Spool = field(default_factory=Spool)
     scale: Scale = field(default_factory=Scale)
+    released: Callable[[str, str], None] | None = None
     is_stopping: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -138,22 +140,34 @@ class Door:
 
     def admit(self, connection: Inmate, host: str) -> Reply | None:
         """Let a connection in, or say why not."""
-        if self.is_stopping:
-            return replies.SHUTTING_DOWN
         network = network_of(host)
-        is_full = len(self._inside) >= self.limits.connections
-        if is_full or self._per_network[network] >= self.limits.connections_per_host:
-            return replies.TOO_MANY_CONNECTIONS
+        refusal = self._objection(network)
+        if refusal is not None:
+            self._tell_released(network)
+            return refusal
         self._inside[connection] = network
         self._per_network[network] += 1
         self._is_empty.clear()
         return None
+
+    def _objection(self, network: str) -> Reply | None:
+        if self.is_stopping:
+            return replies.SHUTTING_DOWN
+        is_full = len(self._inside) >= self.limits.connections
+        if is_full or self._per_network[network] >= self.limits.connections_per_host:
+            return replies.TOO_MANY_CONNECTIONS
+        return None
+
+    def _tell_released(self, network: str) -> None:
+        if self.released is not None:
+            self.released(self.name, network)
 
     def release(self, connection: Inmate) -> None:
         """Forget a connection that has ended; doing it twice is no error."""
         network = self._inside.pop(connection, None)
         if network is None:
             return
+        self._tell_released(network)
         self._per_network[network] -= 1
         if not self._per_network[network]:
             del self._per_network[network]

@@ -19,6 +19,7 @@ from mss.settings import Settings
 from mss.smtp.connection import Connection
 from mss.smtp.contexts import DoorTls
 from mss.smtp.door import Acceptance, Door, Rules
+from mss.smtp.intake import Intake
 from mss.smtp.mx import PeerJudge, PeerRules
 from mss.smtp.scale import Scale
 from mss.smtp.submission import Authenticator, SubmissionRules
@@ -91,6 +92,7 @@ async def open_smtp_doors(
     *,
     only: frozenset[str] = ALL_DOORS,
     grace_seconds: float = GRACE_SECONDS,
+    intake: Intake | None = None,
 ) -> AsyncIterator[SmtpDoors]:
     """Listen until the block ends; then drain: messages under way are answered first.
 
@@ -98,6 +100,7 @@ async def open_smtp_doors(
         services: What the doors call.
         only: `mx`, `submission` or both; `submission` includes `submissions`.
         grace_seconds: How long messages under way may take at the end.
+        intake: Where connections come from if another process listens.
 
     Raises:
         SettingsError: An address or a certificate cannot be used.
@@ -133,7 +136,12 @@ async def open_smtp_doors(
                 spool=spool,
                 scale=scale,
             )
-            ports[name] = await stack.enter_async_context(_open(door, address, grace_seconds))
+            opened = (
+                _open(door, address, grace_seconds)
+                if intake is None
+                else _attached(door, intake, grace_seconds)
+            )
+            ports[name] = await stack.enter_async_context(opened)
         yield SmtpDoors(ports=ports, tls=contexts)
 
 
@@ -156,6 +164,16 @@ async def _open(door: Door, address: str, grace_seconds: float) -> AsyncIterator
         server.close()
         await door.stop(grace_seconds=grace_seconds)
         await server.wait_closed()
+
+
+@asynccontextmanager
+async def _attached(door: Door, intake: Intake, grace_seconds: float) -> AsyncIterator[int]:
+    """Take what another process hands over for one door."""
+    port = intake.attach(door)
+    try:
+        yield port
+    finally:
+        await door.stop(grace_seconds=grace_seconds)
 
 
 def split_address(address: str) -> tuple[str, int]:

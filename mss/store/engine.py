@@ -26,6 +26,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +47,8 @@ T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 -- an item
 Together = Callable[[Connection, Sequence[I]], Sequence[T]]
 BATCH = 256  # changes in one transaction at the most, so that nobody waits for ever
+PATIENCE_SECONDS = 30.0  # with another process that writes
+TURN_SECONDS = 0.0005
 RUNS = 5  # of one transaction that the server fails because others were in its way
 FULL = {"SQLITE_FULL", "53100"}  # https://www.sqlite.org/rescode.html; PostgreSQL, appendix A
 QUARREL = {"40001", "40P01"}  # serialization failure, deadlock
@@ -203,7 +206,9 @@ class SqliteDatabase(Database):
         self._engine = _sqlite_engine(path, threads=True)
         self._reader: Connection | None = None
         self._driver: object = None
-        self._changes: queue.SimpleQueue[_Change[Any] | None] = queue.SimpleQueue()
+        self._write_connection: Connection | None = None
+        self._gathered: list[_Change[Any]] = []
+        self._changes: queue.SimpleQueue[list[_Change[Any]] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_all, name="mss-writer", daemon=True)
         self._closed = False
         self._writer.start()
@@ -253,30 +258,47 @@ class SqliteDatabase(Database):
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         """Queue *change* for the next group and wait for its commit."""
-        return await self._queue(change, None)
+        queued = self._queued(change, None)
+        self._changes.put([queued])
+        return await queued.answer
 
     async def write_together(self, change: Together[I, T], item: I) -> T:
-        """Queue *item*; the next group makes the change for all that wait for the same one."""
-        return await self._queue(lambda c: change(c, [item])[0], (change, item))
+        """Gather *item* with those that come at the same moment; they are written in one go."""
+        queued = self._queued(lambda c: change(c, [item])[0], (change, item))
+        self._gathered.append(queued)
+        if len(self._gathered) == 1:
+            queued.loop.call_soon(self._hand_over, queued.loop, 0)
+        return await queued.answer
 
-    async def _queue(
+    def _queued(
         self, run: Callable[[Connection], T], together: tuple[Together[I, T], I] | None
-    ) -> T:
+    ) -> "_Change[T]":
         if self._closed:
             raise StoreUnavailableError(reason="closed")
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[T] = loop.create_future()
-        self._changes.put(_Change(run=run, answer=answer, loop=loop, together=together))
-        return await answer
+        return _Change(run=run, answer=loop.create_future(), loop=loop, together=together)
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop, known: int) -> None:
+        """Give what was gathered to the writer as soon as nothing more comes with it."""
+        count = len(self._gathered)
+        if count > known and not self._closed:
+            loop.call_soon(self._hand_over, loop, count)
+            return
+        gathered, self._gathered = self._gathered, []
+        if gathered:
+            self._changes.put(gathered)
 
     async def aclose(self) -> None:
         """Commit what is queued, end the writer, close the file."""
         if not self._closed:
             self._closed = True
+            gathered, self._gathered = self._gathered, []
+            self._changes.put(gathered)
             self._changes.put(None)
             await asyncio.to_thread(self._writer.join)
-            if self._reader is not None:
-                self._reader.close()
+            for connection in (self._reader, self._write_connection):
+                if connection is not None:
+                    connection.close()
             self._engine.dispose()
 
     def _write_all(self) -> None:
@@ -289,12 +311,11 @@ class SqliteDatabase(Database):
                 _reply(group)
 
     def _next_group(self) -> tuple[list[_Change[Any]], bool]:
-        """Wait for one change, then take whatever else has arrived."""
-        group: list[_Change[Any]] = []
+        """Wait for changes, then take whatever else has arrived."""
         first = self._changes.get()
         if first is None:
-            return group, False
-        group.append(first)
+            return [], False
+        group = list(first)
         while len(group) < BATCH:
             try:
                 following = self._changes.get_nowait()
@@ -302,22 +323,38 @@ class SqliteDatabase(Database):
                 break
             if following is None:
                 return group, False
-            group.append(following)
+            group += following
         return group, True
 
     def _commit(self, group: list[_Change[Any]]) -> None:
         """Run a group in one transaction; when the commit fails, every change of it failed."""
         try:
-            with store_errors(), self._engine.connect() as plain:
-                connection = plain.execution_options(writes=True)
+            with store_errors(), self._writing() as connection:
                 if _is_one(group) and self._commit_as_one(group, connection):
                     return
+                _begin(connection)
                 with connection.begin():
                     for change in self._run_together(group, connection):
                         self._run(change, connection)
         except BaseException as error:  # noqa: BLE001 -- handed to those who wait, who raise it
             for change in group:
                 change.error = change.error or error
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """Give the connection that changes are made on; after a failure there will be another."""
+        if self._write_connection is None:
+            plain = self._engine.connect()
+            # Whoever waits for another process does so in `_begin`.
+            _driver_of(plain).execute("PRAGMA busy_timeout=0")
+            self._write_connection = plain.execution_options(begun_below=True)
+        try:
+            yield self._write_connection
+        except BaseException:
+            connection, self._write_connection = self._write_connection, None
+            connection.invalidate()
+            connection.close()
+            raise
 
     @staticmethod
     def _commit_as_one(group: list[_Change[Any]], connection: Connection) -> bool:
@@ -326,6 +363,7 @@ class SqliteDatabase(Database):
         It is not when one item spoiled it for the others: nothing is written then.
         """
         first = group[0]
+        _begin(connection)
         with connection.begin() as transaction:
             try:
                 with store_errors():
@@ -386,6 +424,31 @@ class SqliteDatabase(Database):
         except Exception as error:  # noqa: BLE001 -- handed to who waits for it
             change.error = error
             savepoint.rollback()
+
+
+def _driver_of(connection: Connection) -> sqlite3.Connection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
+
+
+def _begin(connection: Connection) -> None:
+    """Begin to write when no other process does.
+
+    SQLite's own waiting sleeps longer each time, and who has just come is before who has waited.
+    """
+    driver = _driver_of(connection)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > deadline:
+                raise
+            time.sleep(TURN_SECONDS)
+        else:
+            return
 
 
 def _is_one(group: list[_Change[Any]]) -> bool:

@@ -10,12 +10,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import uvloop
-
 from crypto.tls import TlsEndpoint
 from mss.cli.compose import open_operator
+from mss.cli.crew import Crew, Link, count_processes, open_listeners
+from mss.cli.serve import run_loop, settle_memory
 from mss.model.principal import AccountPrincipal, Principal
-from mss.settings import load_settings
+from mss.settings import Settings, load_settings
 from mss.smtp.connection import Connection
 from mss.smtp.door import Door, Visitor
 from mss.smtp.submission import SubmissionRules
@@ -48,9 +48,8 @@ class _PlainConnection(Connection):
         self._client.tls = object()  # type: ignore[assignment]
 
 
-async def main(home: Path) -> None:
+async def serve(settings: Settings, link: Link) -> None:
     """Serve until the process is ended."""
-    settings = load_settings(home)
     async with open_operator(settings) as operator:
         services = operator.services
         account = await services.accounts.authenticate_password(ACCOUNT, PASSWORD, host="127.0.0.1")
@@ -62,12 +61,28 @@ async def main(home: Path) -> None:
             limits=settings.limits,
             tls=lambda: None,  # type: ignore[arg-type,return-value]
         )
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _PlainConnection(door), "127.0.0.1", 0)
-        sys.stdout.write(f"ready submission={server.sockets[0].getsockname()[1]}\n")
-        sys.stdout.flush()
-        await server.serve_forever()
+        stopping = asyncio.Event()
+        ports = {"submission": link.intake.attach(door, _PlainConnection)}
+        link.listen(stop=stopping.set, reload=lambda: None, wake=lambda: None)
+        settle_memory()
+        link.say_ready(ports)
+        await stopping.wait()
+
+
+def _say_ready(ports: dict[str, int]) -> None:
+    sys.stdout.write(f"ready submission={ports['submission']}\n")
+    sys.stdout.flush()
+
+
+def main(home: Path) -> None:
+    """Run as many processes as `mss serve` would."""
+    settings = load_settings(home)
+    listeners = open_listeners(settings.listen, frozenset({"submission"}))
+    crew = Crew(listeners, count=count_processes(settings.listen.processes), limits=settings.limits)
+    link = crew.run(_say_ready)
+    if link is not None:
+        run_loop(serve(settings, link))
 
 
 if __name__ == "__main__":
-    uvloop.run(main(Path(sys.argv[1])))
+    main(Path(sys.argv[1]))

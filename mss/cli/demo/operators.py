@@ -360,7 +360,7 @@ def _start(one: DemoOperator) -> None:
     """Start `mss serve` as a process of its own; its log goes to the home."""
     log = (one.home / "serve.log").open("w", encoding="utf-8")
     one.process = subprocess.Popen(  # noqa: S603 -- our own interpreter and module
-        [sys.executable, "-m", "mss", "--home", str(one.home), "serve"],
+        [sys.executable, "-m", "mss", "--home", str(one.home), "serve", "--processes", "1"],
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,
