@@ -25,13 +25,16 @@ _DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 def is_luhn(digits: str) -> bool:
     """Apply the Luhn rule: from the right, every second digit doubled, the sum a multiple of 10."""
-    values = [ord(character) - 48 for character in reversed(digits)]
-    return (sum(values[::2]) + sum(_DOUBLED[value] for value in values[1::2])) % 10 == 0
+    return _luhn_sum(digits) % 10 == 0
 
 
 def luhn_digit(digits: str) -> str:
     """Return the digit that makes *digits* pass the Luhn rule once appended."""
-    return next(digit for digit in "0123456789" if is_luhn(digits + digit))
+    return str(-_luhn_sum(digits + "0") % 10)
+
+
+def _luhn_sum(digits: str) -> int:
+    return sum(map(int, digits[::-2])) + sum(map(_DOUBLED.__getitem__, map(int, digits[-2::-2])))
 
 
 class Identifier(str):

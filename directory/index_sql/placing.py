@@ -8,7 +8,7 @@ describe is as the activities describe it or, if only a mailbox names it, as the
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import BigInteger, Connection, delete, type_coerce
 
 from directory.index_sql import tables
 from directory.index_sql.bulk import Values, end_versions, insert_rows, select_in
@@ -108,7 +108,10 @@ class Places:
 
     def _in_force(self, keys: Iterable[str]) -> dict[str, Any]:
         table = tables.organization
-        rows = select_in(self._connection, list(table.columns), table.c.key, keys)
+        columns = [*table.columns]
+        place = columns.index(table.c.changed_at)
+        columns[place] = type_coerce(table.c.changed_at, BigInteger).label("changed_at")
+        rows = select_in(self._connection, columns, table.c.key, keys)
         return {row.key: row for row in rows}
 
     def _replace(self, rows: dict[str, Values], old: dict[str, Any]) -> None:
