@@ -22,6 +22,7 @@ class MailboxRecord:
         kind: TRE_R257 code, perhaps one that is not known here.
         rank: 1 for the preferred one.
         paperless: Dématérialisation, as published.
+        changed_at: When it last changed; `None` for one that is not stored yet.
     """
 
     address: str
@@ -32,6 +33,7 @@ class MailboxRecord:
     liste_rouge: bool = False
     rank: int | None = None
     paperless: str = ""
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,37 @@ def declare_mailbox(connection: Connection, declared: DeclaredMailbox) -> int:
     key = declared.address.key
     connection.execute(delete(table).where(table.c.address_key == key))
     connection.execute(insert(table).values(_row(declared)))
-    return lay_over(connection, [key])
+    conflicts = lay_over(connection, [key])
+    _touch_carriers(connection, declared)
+    return conflicts
+
+
+def _touch_carriers(connection: Connection, declared: DeclaredMailbox) -> None:
+    """Note on what the mailbox hangs on that it changed: a withdrawn mailbox leaves no row."""
+    box, role, person, place = (
+        tables.mailbox.c,
+        tables.role,
+        tables.practitioner,
+        tables.organization,
+    )
+    carriers = {
+        (row.role_id, row.practitioner_id, row.organization_key)
+        for row in connection.execute(
+            select(box.role_id, box.practitioner_id, box.organization_key).where(
+                box.address_key == declared.address.key, box.gone == tables.FOREVER
+            )
+        )
+    }
+    holder = practitioner_number(declared.holder) if declared.holder else None
+    carriers.add((declared.role_id, holder, declared.organization_key))
+    for role_id, number, key in carriers:
+        if role_id is not None:
+            change = update(role).where(role.c.id == role_id, role.c.gone == tables.FOREVER)
+        elif number is not None:
+            change = update(person).where(person.c.id == number, person.c.gone == tables.FOREVER)
+        else:
+            change = update(place).where(place.c.key == key, place.c.gone == tables.FOREVER)
+        connection.execute(change.values(changed_at=declared.changed_at))
 
 
 def withdraw_mailbox(connection: Connection, address: MailAddress, *, at: datetime) -> bool:

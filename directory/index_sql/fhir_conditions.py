@@ -13,6 +13,7 @@ Shapes
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, assert_never
 
 from sqlalchemy import (
@@ -228,11 +229,32 @@ class _Columns:
 
 
 def _changed(criterion: Criterion, columns: _Columns) -> Test:
+    """A resource changed last when itself or a mailbox on it did."""
     match = criterion.match
     if isinstance(match, Missing):
         return _constant(is_true=not match.is_missing)
     assert isinstance(match, TimeMatch)
-    return or_(*(within(columns["changed_at"], interval) for interval in match.intervals))
+    return or_(*(_changed_in(criterion.resource, columns, one) for one in match.intervals))
+
+
+def _changed_in(resource: str, columns: _Columns, interval: Interval) -> Test:
+    bounds: list[Test] = []
+    if interval.start is not None:
+        bounds.append(_changed_since(resource, columns, interval.start))
+    if interval.end is not None:
+        bounds.append(not_(_changed_since(resource, columns, interval.end)))
+    inside = and_(*bounds)
+    return not_(inside) if interval.outside else inside
+
+
+def _changed_since(resource: str, columns: _Columns, at: datetime) -> Test:
+    mailbox = tables.mailbox.alias()
+    column, own = CARRIER[resource]
+    changed = and_(
+        mailbox.c.changed_at >= at, columns.scope.mailboxes(mailbox), carried(resource, mailbox)
+    )
+    carriers = select(mailbox.c[column]).where(changed)
+    return or_(columns["changed_at"] >= at, columns.table.c[own].in_(carriers))
 
 
 def within(column: ColumnElement[Any], interval: Interval) -> Test:

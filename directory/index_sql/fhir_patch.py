@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import Connection, and_, or_, select
 
 from directory.address import MailAddress
 from directory.fhir.errors import ResourceAbsentError
@@ -103,7 +103,6 @@ def patch(
     for address in result.withdrawn:
         closed = _declared(before[address.key], carrier, at=at, is_closed=True)
         declare_mailbox(connection, closed)
-    _touch(connection, resource, number, generation, at)
     after = load_records(connection, resource, [number], scope)
     return Patched(record=after[number], result=result)
 
@@ -185,16 +184,4 @@ def _declared(
         rank=mailbox.rank,
         is_closed=is_closed,
         source=SOURCE,
-    )
-
-
-def _touch(
-    connection: Connection, resource: str, number: int, generation: int, at: datetime
-) -> None:
-    """Note that the resource says something else now: who follows changes must see it."""
-    table = TABLES[resource]
-    connection.execute(
-        update(table)
-        .where(table.c.id == number, tables.in_force(table, generation))
-        .values(changed_at=at)
     )

@@ -5,6 +5,7 @@ A mailbox of the liste rouge is loaded only for who manages it.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
@@ -73,7 +74,7 @@ def _practitioners(
     return {
         row.id: PractitionerRecord(
             id=str(row.id),
-            changed_at=row.changed_at,
+            changed_at=_latest(row.changed_at, mailboxes[row.id]),
             national_id=row.national_id,
             family=row.family,
             given=row.given,
@@ -143,7 +144,7 @@ def _roles(connection: Connection, ids: list[int], scope: Scope) -> dict[int, Ro
     return {
         row.id: RoleRecord(
             id=str(row.id),
-            changed_at=row.changed_at,
+            changed_at=_latest(row.changed_at, mailboxes[row.id]),
             practitioner_id=str(row.practitioner_id),
             practitioner_name=" ".join(
                 word for word in (row.person_title, row.given, row.family) if word
@@ -184,7 +185,7 @@ def _organizations(
     return {
         row.id: OrganizationRecord(
             id=str(row.id),
-            changed_at=row.changed_at,
+            changed_at=_latest(row.changed_at, mailboxes[row.key]),
             name=row.name,
             trade_name=row.trade_name,
             active=row.is_active,
@@ -270,6 +271,10 @@ def _mailboxes(
     return kept
 
 
+def _latest(changed_at: datetime, mailboxes: Iterable[MailboxRecord]) -> datetime:
+    return max([changed_at, *(box.changed_at for box in mailboxes if box.changed_at)])
+
+
 def _mailbox(row: AnyRow) -> MailboxRecord:
     return MailboxRecord(
         address=row.address,
@@ -281,6 +286,7 @@ def _mailbox(row: AnyRow) -> MailboxRecord:
         liste_rouge=row.liste_rouge,
         rank=row.rank,
         paperless=row.paperless,
+        changed_at=row.changed_at,
     )
 
 
