@@ -389,6 +389,7 @@ def _assemble(
                 Job(name="claims", every=RENEWAL, run=delivering.renew),
                 Job(name="late", every=LATE_CHECK, run=delivering.look_after_late),
                 Job(name="endings", every=timedelta(days=1), run=ending.run),
+                Job(name="exports", every=timedelta(hours=1), run=services.fhir_exports.forget),
                 *Jobs(
                     database=database,
                     blobs=blobs,

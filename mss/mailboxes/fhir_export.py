@@ -181,6 +181,10 @@ class ExportDesk:
         """Tell until when the files of a job can be fetched."""
         return job.started_at + self.keep
 
+    async def forget(self) -> None:
+        """Remove what was kept long enough, from time to time."""
+        await asyncio.to_thread(self.remove_old)
+
     def remove_old(self) -> None:
         """Remove what was kept long enough."""
         for job in self._jobs():
