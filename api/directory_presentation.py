@@ -2,7 +2,7 @@
 
 from api.schemas import directory as shapes
 from directory.model import Coded, MailboxEntry, Organization, PracticeRole, Practitioner, Skill
-from directory.search import SearchHit, SearchPage
+from directory.search import OrganizationSheet, SearchHit, SearchPage
 
 
 def page_out(page: SearchPage) -> shapes.DirectoryPage:
@@ -24,6 +24,15 @@ def item_out(hit: SearchHit) -> shapes.DirectoryItem:
         organization=hit.organization and _organization(hit.organization),
         mailbox=hit.mailbox and _mailbox(hit.mailbox),
         other_mailboxes=[_mailbox(one) for one in hit.others],
+        distance_km=None if hit.distance_km is None else round(hit.distance_km, 1),
+    )
+
+
+def sheet_out(sheet: OrganizationSheet) -> shapes.OrganizationSheetOut:
+    """Show one structure."""
+    return shapes.OrganizationSheetOut(
+        organization=_organization(sheet.organization),
+        mailboxes=[_mailbox(one) for one in sheet.mailboxes],
     )
 
 
@@ -60,6 +69,8 @@ def _organization(organization: Organization) -> shapes.OrganizationOut:
         city=address.city,
         department=address.department,
         phone=organization.phone,
+        latitude=organization.position and organization.position.latitude,
+        longitude=organization.position and organization.position.longitude,
     )
 
 

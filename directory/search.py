@@ -10,51 +10,17 @@ Errors
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Final, Self
 
-from directory.codes import code_lists, speciality_words
 from directory.errors import CursorSyntaxError
-from directory.folding import fold, order_key
-from directory.model import Coded, MailboxEntry, MailboxKind, Organization, Position, Practitioner
+from directory.model import MailboxEntry, MailboxKind, Organization, Position, Practitioner
 
 MAX_TEXT: Final = 200
 MAX_TERMS: Final = 8
-MAX_WORD: Final = 40
 MAX_LIMIT: Final = 100
-MAX_ROLES: Final = 40
-_EMPTY_WORDS: Final = frozenset(
-    "de du des la le les d l et en option cedex arrondissement rue avenue av".split()
-)
-
-
-class Field(StrEnum):
-    """Where an index word comes from; the order is that of a result list."""
-
-    FAMILY = "f"
-    GIVEN = "g"
-    SERVICE = "h"
-    IDENTIFIER = "i"
-    CITY = "k"
-    ORGANIZATION = "o"
-    POSTCODE = "p"
-    SPECIALITY = "s"
-    STREET = "v"
-
-
-class Facet(StrEnum):
-    """A code that filters use."""
-
-    DEPARTMENT = "d"
-    MAILBOX_KIND = "m"
-    PROFESSION = "p"
-    SPECIALITY = "s"
-
-    def word(self, code: str) -> str:
-        """Write the index word of a code."""
-        return f":{self}:{code}"
 
 
 class MatchClass(IntEnum):
@@ -182,69 +148,6 @@ class SearchPage:
     generation: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexedSubject:
-    """What the index keeps of a subject.
-
-    Attributes:
-        words: The pairs of field and word to be found by; codes stand under field `:`.
-    """
-
-    family_key: str
-    given_key: str
-    has_mailbox: bool
-    words: tuple[tuple[str, str], ...]
-
-    @property
-    def text(self) -> str:
-        """The index text, for conditions beyond the first."""
-        return " " + " ".join(w if f == ":" else f"{f}={w}" for f, w in self.words) + " "
-
-
-def index_practitioner(
-    practitioner: Practitioner, mailboxes: Sequence[MailboxEntry]
-) -> IndexedSubject:
-    """Make the index entry of a person from all that is known; hidden mailboxes do not count."""
-    shown = [mailbox for mailbox in mailboxes if not mailbox.liste_rouge]
-    places = [role.organization for role in practitioner.roles[:MAX_ROLES] if role.organization]
-    places += [mailbox.organization for mailbox in shown if mailbox.organization]
-    words = dict.fromkeys(
-        [
-            *_name_words(Field.FAMILY, practitioner.family),
-            *_name_words(Field.GIVEN, practitioner.given),
-            *_profession_words(practitioner),
-        ]
-    )
-    for place in places:
-        words.update(dict.fromkeys(_place_words(place)))
-    words.update(dict.fromkeys(_kind_words(shown)))
-    return IndexedSubject(
-        family_key=order_key(practitioner.family),
-        given_key=order_key(practitioner.given),
-        has_mailbox=bool(shown),
-        words=tuple(words),
-    )
-
-
-def index_structure_mailbox(mailbox: MailboxEntry) -> IndexedSubject:
-    """Make the index entry of a mailbox that no single person holds."""
-    label = f"{mailbox.service} {mailbox.description}"
-    local = mailbox.address.local
-    words = dict.fromkeys(
-        (Field.SERVICE.value, word) for word in (*_content(label), *_content(local))
-    )
-    place = mailbox.organization
-    if place is not None:
-        words.update(dict.fromkeys(_place_words(place)))
-    words.update(dict.fromkeys(_kind_words([mailbox])))
-    return IndexedSubject(
-        family_key=order_key(place.trade_name or place.name) if place else order_key(label),
-        given_key=order_key(label),
-        has_mailbox=True,
-        words=tuple(words),
-    )
-
-
 def prefer(mailboxes: Iterable[MailboxEntry]) -> list[MailboxEntry]:
     """Order the mailboxes of one holder: ranked first, personal before shared, then as published.
 
@@ -283,68 +186,3 @@ class Cursor:
         if found is None or not text.isascii():
             raise CursorSyntaxError
         return cls(generation=int(found[1]), revision=found[2], offset=int(found[3]))
-
-
-def _content(text: str) -> list[str]:
-    return [word for word in fold(text) if word not in _EMPTY_WORDS and len(word) > 1]
-
-
-def _name_words(where: Field, name: str) -> Iterator[tuple[str, str]]:
-    """Yield the parts of a name and, when it has several, the whole written together."""
-    words = fold(name)
-    for word in words:
-        yield where, word
-    if len(words) > 1:
-        yield where, "".join(words)[:MAX_WORD]
-
-
-def _profession_words(practitioner: Practitioner) -> Iterator[tuple[str, str]]:
-    """Yield the words and codes of what a person does, labels and everyday words alike."""
-    professions = [practitioner.profession, *(role.profession for role in practitioner.roles)]
-    texts: list[str] = []
-    codes: list[str] = []
-    for profession in professions:
-        if profession is not None:
-            texts += _profession_texts(profession)
-            codes.append(Facet.PROFESSION.word(_code(profession.code)))
-    for skill in practitioner.skills:
-        texts += [skill.label, *speciality_words(skill.code)]
-        codes.append(Facet.SPECIALITY.word(_code(skill.code)))
-    for word in _content(" ".join(dict.fromkeys(texts))):
-        yield Field.SPECIALITY, word
-    for code in codes:
-        yield ":", code
-
-
-def _profession_texts(profession: Coded) -> list[str]:
-    words = code_lists().profession_words.get(profession.code, ())
-    return [profession.label or code_lists().professions.get(profession.code, ""), *words]
-
-
-def _place_words(place: Organization) -> Iterator[tuple[str, str]]:
-    address = place.address
-    for identifier in (place.finess, place.siret):
-        if identifier:
-            yield Field.IDENTIFIER, identifier.lower()
-    for word in _content(address.city):
-        if not word.isdigit():
-            yield Field.CITY, word
-    for word in _content(f"{place.name} {place.trade_name}"):
-        yield Field.ORGANIZATION, word
-    for word in fold(address.postcode):
-        yield Field.POSTCODE, word
-    for word in _content(address.street):
-        if not word.isdigit():
-            yield Field.STREET, word
-    if address.department:
-        yield ":", Facet.DEPARTMENT.word(_code(address.department.upper()))
-
-
-def _kind_words(mailboxes: Iterable[MailboxEntry]) -> Iterator[tuple[str, str]]:
-    for mailbox in mailboxes:
-        yield ":", Facet.MAILBOX_KIND.word(_code(str(mailbox.kind).upper()))
-
-
-def _code(text: str) -> str:
-    """Keep what a code can hold, so that it is one index word without wildcards."""
-    return re.sub(r"[^0-9A-Za-z]", "", text)[:MAX_WORD]

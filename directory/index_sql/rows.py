@@ -67,15 +67,15 @@ def load_practitioners(
         )
     ).all()
     if labels is None:
-        labels = find_labels(connection, _codes_in(people, skills, roles, places))
+        labels = find_labels(connection, codes_in(people, skills, roles, places))
     organizations = {row.key: build_organization(row, labels) for row in places}
     skills_of: dict[int, list[Skill]] = {}
     for row in skills:
-        skills_of.setdefault(row.practitioner_id, []).append(_build_skill(row, labels))
+        skills_of.setdefault(row.practitioner_id, []).append(build_skill(row, labels))
     roles_of: dict[int, list[PracticeRole]] = {}
     for row in sorted(roles, key=lambda r: r.activity != STANDARD_ACTIVITY):
         roles_of.setdefault(row.practitioner_id, []).append(
-            _build_role(row, labels, organizations.get(row.organization_key))
+            build_role(row, labels, organizations.get(row.organization_key))
         )
     return {
         row.id: build_practitioner(
@@ -203,7 +203,7 @@ def load_mailboxes(
             select(table).where(tables.in_force(table, generation), table.c.key.in_(keys))
         ).all()
     if labels is None:
-        labels = find_labels(connection, _codes_in(people, (), (), places))
+        labels = find_labels(connection, codes_in(people, (), (), places))
     holders = {row.id: build_practitioner(row, labels) for row in people}
     organizations = {row.key: build_organization(row, labels) for row in places}
     return [
@@ -221,12 +221,14 @@ def coded(name: str, code: str, labels: Labels) -> Coded | None:
     return Coded(code=code, label=labels.get((name, code), "")) if code else None
 
 
-def _build_skill(row: AnyRow, labels: Labels) -> Skill:
+def build_skill(row: AnyRow, labels: Labels) -> Skill:
+    """Make a skill of a row of `directory_skill`."""
     kind = Coded(code=row.kind, label=labels.get(("skill-kind", row.kind), ""))
     return Skill(kind=kind, code=row.code, label=labels.get(("skill", row.code), ""))
 
 
-def _build_role(row: AnyRow, labels: Labels, place: Organization | None) -> PracticeRole:
+def build_role(row: AnyRow, labels: Labels, place: Organization | None) -> PracticeRole:
+    """Make a situation of a row of `directory_role`, with its place."""
     return PracticeRole(
         profession=coded("profession", row.profession, labels),
         category=coded("category", row.category, labels),
@@ -244,7 +246,7 @@ def _position(row: AnyRow) -> Position | None:
     return Position(latitude=row.latitude, longitude=row.longitude)
 
 
-def _codes_in(
+def codes_in(
     people: Iterable[AnyRow],
     skills: Iterable[AnyRow],
     roles: Iterable[AnyRow],

@@ -27,11 +27,21 @@ from directory.index_sql import tables
 from directory.index_sql.finding import find_live_number
 from directory.index_sql.indexing import build_search_index, load_subjects
 from directory.index_sql.lines import load_lines
+from directory.index_sql.prepared import Prepared
 from directory.model import Position
 from directory.search import Cursor, SearchPage, SearchQuery
 from directory.search_index.answering import Layer, View, answer
 from directory.search_index.folder import IndexFolder, OpenIndex
 
+_LIVE: Final = Prepared(
+    select(tables.generation.c.number).where(tables.generation.c.state == "live")
+)
+_REVISION: Final = Prepared(
+    select(  # type: ignore[arg-type]  # the alias of Prepared takes any columns, but says one type
+        func.count().label("number"),
+        func.max(tables.declared_mailbox.c.changed_at).label("changed_at"),
+    ).select_from(tables.declared_mailbox)
+)
 MAX_LAYERS: Final = 4
 MAX_VIEWS: Final = 16
 MAX_INDEXES: Final = 3
@@ -74,10 +84,10 @@ class SearchDesk:
         """
         if query.cursor is not None:
             return self._following(connection, query, Cursor.parse(query.cursor))
-        live = find_live_number(connection)
-        if live is None:
+        live = _LIVE.run(connection, {})
+        if not live:
             return SearchPage(hits=(), total=0)
-        generation = self._ready_generation(connection, live)
+        generation = self._ready_generation(connection, live[0].number)
         revision, view = self._view(connection, generation)
         place = Cursor(generation=generation, revision=str(revision), offset=0)
         return _page(connection, view, query, place)
@@ -143,10 +153,7 @@ class SearchDesk:
 
     def _view(self, connection: Connection, generation: int) -> tuple[_Revision, View]:
         """Return what is to be asked, with everything declared up to now."""
-        table = tables.declared_mailbox
-        count, changed_at = connection.execute(
-            select(func.count(), func.max(table.c.changed_at)).select_from(table)
-        ).one()
+        ((count, changed_at),) = _REVISION.run(connection, {})
         revision = _Revision(count, changed_at)
         with self._lock:
             known = self._latest.get(generation)

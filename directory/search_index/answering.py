@@ -159,7 +159,7 @@ def _collect(
         result = index.searcher.search(
             without(question, hidden), limit, weight_by_field=Field.WEIGHT
         )
-        total += result.count or 0
+        total += result.count or 0  # type: ignore[attr-defined]  # its stub forgets it
         places = [place for _, place in result.hits]
         names = index.names(places) if with_names else [""] * len(places)
         scores = (float(score) for score, _ in result.hits)

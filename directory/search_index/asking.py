@@ -33,9 +33,11 @@ _NUMBER: Final = re.compile(r"[0-9][0-9AB][0-9]{5,12}", re.IGNORECASE)
 _NAMES: Final = (Field.FAMILY, Field.GIVEN)
 _SOUNDS: Final = {Field.FAMILY: Field.FAMILY_SOUND, Field.GIVEN: Field.GIVEN_SOUND}
 _ONE_EDIT: Final = range(4, MAX_WORD + 1)
-_TWO_EDITS: Final = range(6, MAX_WORD + 1)
+_TWO_EDITS: Final = range(5, MAX_WORD + 1)
 _MIN_SOUND: Final = 3
 _BEGINNING: Final = 3
+_MAX_RUN: Final = 4
+"""Words that may be one name: `de la tour maubourg`."""
 
 
 class Points:
@@ -132,11 +134,11 @@ def term(field: Field, word: str) -> Query:
 
 def beginning(field: Field, word: str) -> Query:
     """Ask for the beginning of a word of a field."""
-    return Query.fuzzy_term_query(schema(), field, word, 0, True, True)  # noqa: FBT003 -- no keywords there
+    return Query.fuzzy_term_query(schema(), field, word, 0, True, True)
 
 
 def _edits(field: Field, word: str, distance: int, *, begun: bool = False) -> Query:
-    return Query.fuzzy_term_query(schema(), field, word, distance, True, begun)  # noqa: FBT003
+    return Query.fuzzy_term_query(schema(), field, word, distance, True, begun)
 
 
 def _any_of(alternatives: Sequence[Query]) -> Query:
@@ -384,9 +386,13 @@ def _bonus(query: SearchQuery) -> Iterator[Query]:
         whole = "".join(fold(text[:MAX_TEXT]))[:MAX_WORD]
         if whole:
             yield points(term(Field.WHOLE, f"{letter}:{whole}"), Points.WHOLE)
-    words = [word for word in fold(query.text[:MAX_TEXT]) if word not in PARTICLES][:MAX_TERMS]
-    runs = dict.fromkeys([*words, *("".join(pair)[:MAX_WORD] for pair in pairwise(words))])
-    for run in runs:
+    words = fold(query.text[:MAX_TEXT])[:MAX_TERMS]
+    runs = (
+        "".join(words[start : start + size])[:MAX_WORD]
+        for start in range(len(words))
+        for size in range(1, min(_MAX_RUN, len(words) - start) + 1)
+    )
+    for run in dict.fromkeys(runs):
         for letter in "fg":
             yield points(term(Field.WHOLE, f"{letter}:{run}"), Points.WHOLE)
     if query.correspondents:

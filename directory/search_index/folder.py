@@ -99,6 +99,7 @@ class IndexBuilder:
             if kind is None:
                 self._writer.commit()
                 self._writer.wait_merging_threads()
+                del self._writer, self._index  # nothing may still write when the folder moves
                 self._place()
         finally:
             shutil.rmtree(self._draft, ignore_errors=True)

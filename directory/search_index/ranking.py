@@ -43,4 +43,4 @@ def _distance(word: str, part: str) -> int:
         return _SOUND_ONE_EDIT if sounds_alike else _ONE_EDIT
     if sounds_alike:
         return _SOUND
-    return _TWO_EDITS if edits == 2 else _ELSEWHERE  # noqa: PLR2004 -- two edits
+    return _TWO_EDITS if edits == 2 else _ELSEWHERE

@@ -8,8 +8,9 @@ Shapes
     structure of a mailbox.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from directory.codes import code_lists, speciality_words
@@ -17,12 +18,13 @@ from directory.departments import DEPARTMENTS, arrondissement_of, department_of
 from directory.folding import MAX_WORD, fold, fold_content, order_key
 from directory.phonetics import sound_key
 from directory.search_index.cells import cells_of
-from directory.search_index.fields import MAX_WEIGHT, CodeKind, Field
+from directory.search_index.fields import MAX_WEIGHT, CodeKind
 
 MAX_PLACES: Final = 40
 MAX_MAILBOXES: Final = 100
 _LETTERS: Final = " abcdefghijklmnopqrstuvwxyz"
 _LEVELS: Final = len(_LETTERS) ** 3
+_PERSON: Final = {True: (CodeKind.PERSON.word(),), False: ()}
 
 
 class Place(NamedTuple):
@@ -79,83 +81,135 @@ class Entry(NamedTuple):
 
 def build_entry(subject: Subject) -> Entry:
     """Make the index entry of a subject."""
-    family, given = _name_words(subject.family), _name_words(subject.given)
+    family, given = _name("f", subject.family), _name("g", subject.given)
+    jobs = _jobs(subject.professions, subject.specialities)
     places = subject.places[:MAX_PLACES]
-    jobs = _unique(word for pair in _jobs(subject) for word in pair)
-    cities = _unique(word for place in places for word in _city_words(place.city, place.postcode))
-    structures = _unique(word for place in places for word in _structure_words(place))
-    structures = _unique([*fold_content(subject.label), *structures])
-    streets = _unique(word for place in places for word in fold_content(place.street))
-    postcodes = _unique(word for place in places for word in fold(place.postcode))
-    departments = _unique(place.department or department_of(place.postcode) for place in places)
-    mailboxes = subject.mailboxes[:MAX_MAILBOXES]
-    words = _unique(
-        [*cities, *jobs, *structures, *postcodes, *_department_words(departments), *streets]
-    )
+    where = _places(places, subject.label)
+    kinds, addresses = _mailboxes(subject.mailboxes[:MAX_MAILBOXES])
+    words = dict.fromkeys(jobs.words)
+    words.update(where.words)
+    beginnings = {**dict.fromkeys(family.beginnings), **dict.fromkeys(given.beginnings)}
+    beginnings.update(dict.fromkeys(["~" + word[:3] for word in words]))
     fields: dict[str, int | float | str] = {
-        Field.ID: subject.id,
-        Field.WEIGHT: _weight(subject),
-        Field.FAMILY: " ".join(family),
-        Field.GIVEN: " ".join(given),
-        Field.WHOLE: " ".join(_wholes(subject)),
-        Field.FAMILY_SOUND: " ".join(_unique(map(sound_key, family))),
-        Field.GIVEN_SOUND: " ".join(_unique(map(sound_key, given))),
-        Field.BEGINNING: " ".join(_beginnings((*family, *given), words)),
-        Field.WORDS: " ".join(words),
-        Field.CITY: " ".join(cities),
-        Field.STRUCTURE: " ".join(structures),
-        Field.STREET: " ".join(streets),
-        Field.JOB: " ".join(jobs),
-        Field.POSTCODE: " ".join(postcodes),
-        Field.NUMBER: " ".join(_unique(_numbers(subject))),
-        Field.ADDRESS: " ".join(_addresses(mailboxes)),
-        Field.CODE: " ".join(_codes(subject, departments)),
-        Field.CELL: " ".join(_unique(_cells(places))),
+        "id": subject.id,
+        "weight": _weight(subject),
+        "family": family.words,
+        "given": given.words,
+        "whole": f"{family.whole} {given.whole}",
+        "family_sound": family.sounds,
+        "given_sound": given.sounds,
+        "beginning": " ".join(beginnings),
+        "words": " ".join(words),
+        "city": where.cities,
+        "structure": where.structures,
+        "street": where.streets,
+        "job": jobs.text,
+        "postcode": where.postcodes,
+        "number": " ".join([*subject.numbers, *where.numbers]),
+        "address": addresses,
+        "code": " ".join([*jobs.codes, *where.codes, *kinds, *_PERSON[subject.id > 0]]),
+        "cell": where.cells,
     }
-    points = (f"{p.latitude},{p.longitude}" for p in places if None not in p[-2:])
-    names = "|".join(map(" ".join, (family, given, cities, points)))
+    names = f"{family.words}|{given.words}|{where.cities}|{where.points}"
     return Entry({name: value for name, value in fields.items() if value != ""}, names.encode())
+
+
+class _Name(NamedTuple):
+    """A name: its words, how they sound, how they begin, and all of it as one word."""
+
+    words: str
+    sounds: str
+    beginnings: tuple[str, ...]
+    whole: str
+
+
+class _Jobs(NamedTuple):
+    """What somebody does: the words for it, and the codes."""
+
+    words: tuple[str, ...]
+    text: str
+    codes: tuple[str, ...]
+
+
+class _Where(NamedTuple):
+    """All places together."""
+
+    words: dict[str, None]
+    cities: str
+    structures: str
+    streets: str
+    postcodes: str
+    numbers: tuple[str, ...]
+    codes: tuple[str, ...]
+    cells: str
+    points: str
 
 
 def _unique(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
-@lru_cache(maxsize=65_536)
-def _name_words(name: str) -> tuple[str, ...]:
-    """List the parts of a name, two of them written together, and the whole written together."""
-    words = fold(name)
-    if len(words) < 2:
-        return words
-    joined = ["".join(pair)[:MAX_WORD] for pair in zip(words, words[1:], strict=False)]
-    return _unique([*words, *joined, "".join(words)[:MAX_WORD]])
+@lru_cache(maxsize=65_536)  # names repeat
+def _name(letter: str, name: str) -> _Name:
+    """Take a name apart: its parts, two of them written together, and all of them."""
+    parts = fold(name)
+    joined = ["".join(pair)[:MAX_WORD] for pair in pairwise(parts)]
+    whole = "".join(parts)[:MAX_WORD]
+    words = _unique([*parts, *joined, *([whole] if whole else [])])
+    return _Name(
+        words=" ".join(words),
+        sounds=" ".join(_unique(map(sound_key, words))),
+        beginnings=_unique(word[:size] for word in words for size in (1, 2, 3)),
+        whole=f"{letter}:{whole}" if whole else "",
+    )
 
 
-def _wholes(subject: Subject) -> Iterator[str]:
-    for letter, name in (("f", subject.family), ("g", subject.given)):
-        whole = "".join(fold(name))[:MAX_WORD]
-        if whole:
-            yield f"{letter}:{whole}"
-
-
-@lru_cache(maxsize=4_096)
-def _profession(code: str, label: str) -> tuple[str, ...]:
+@lru_cache(maxsize=8_192)  # there are few combinations
+def _jobs(
+    professions: tuple[tuple[str, str], ...], specialities: tuple[tuple[str, str], ...]
+) -> _Jobs:
     lists = code_lists()
-    words = lists.profession_words.get(code, ())
-    return fold_content(" ".join((label or lists.professions.get(code, ""), *words)))
+    texts: list[str] = []
+    for code, label in professions:
+        texts += [label or lists.professions.get(code, ""), *lists.profession_words.get(code, ())]
+    for code, label in specialities:
+        texts += [label or lists.specialities.get(code, ""), *speciality_words(code)]
+    words = fold_content(" ".join(texts))
+    codes = [CodeKind.PROFESSION.word(code) for code, _ in professions]
+    codes += [CodeKind.SPECIALITY.word(code) for code, _ in specialities]
+    return _Jobs(words, " ".join(words), _unique(codes))
 
 
-@lru_cache(maxsize=4_096)
-def _speciality(code: str, label: str) -> tuple[str, ...]:
-    known = label or code_lists().specialities.get(code, "")
-    return fold_content(" ".join((known, *speciality_words(code))))
-
-
-def _jobs(subject: Subject) -> Iterator[tuple[str, ...]]:
-    for code, label in subject.professions:
-        yield _profession(code, label)
-    for code, label in subject.specialities:
-        yield _speciality(code, label)
+@lru_cache(maxsize=16_384)  # many people work in one place, and in no other
+def _places(places: tuple[Place, ...], label: str) -> _Where:
+    cities: dict[str, None] = {}
+    structures: dict[str, None] = dict.fromkeys(fold_content(label)) if label else {}
+    streets: dict[str, None] = {}
+    departments: dict[str, None] = {}
+    for place in places:
+        cities.update(dict.fromkeys(_city_words(place.city, place.postcode)))
+        structures.update(dict.fromkeys(fold_content(place.name)))
+        structures.update(dict.fromkeys(fold_content(place.trade_name)))
+        streets.update(dict.fromkeys(fold_content(place.street)))
+        departments[place.department or department_of(place.postcode)] = None
+    postcodes = [word for place in places for word in fold(place.postcode)]
+    area = _departments(tuple(departments))
+    points = [
+        (place.latitude, place.longitude)
+        for place in places
+        if place.latitude is not None and place.longitude is not None
+    ]
+    return _Where(
+        words={**cities, **structures, **dict.fromkeys([*postcodes, *area[0]]), **streets},
+        cities=" ".join(cities),
+        structures=" ".join(structures),
+        streets=" ".join(streets),
+        postcodes=" ".join(postcodes),
+        numbers=tuple(number.lower() for place in places for number in place.numbers if number),
+        codes=area[1],
+        cells=" ".join(_unique(cell for point in points for cell in cells_of(*point))),
+        points=" ".join(f"{latitude},{longitude}" for latitude, longitude in points),
+    )
 
 
 @lru_cache(maxsize=65_536)
@@ -166,69 +220,41 @@ def _city_words(city: str, postcode: str) -> tuple[str, ...]:
     return _unique([*words, str(number), f"{number}e"] if number else words)
 
 
-def _structure_words(place: Place) -> tuple[str, ...]:
-    return (*fold_content(place.name), *fold_content(place.trade_name))
-
-
 @lru_cache(maxsize=1_024)
-def _department_words(codes: tuple[str, ...]) -> tuple[str, ...]:
-    return _unique(
-        word
-        for code in codes
-        if code
-        for word in (code.lower(), *fold_content(DEPARTMENTS.get(code.upper(), "")))
-    )
+def _departments(codes: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """List the words and the codes of some départements."""
+    known = [code.upper() for code in codes if code]
+    names = (fold_content(DEPARTMENTS.get(code, "")) for code in known)
+    words = [
+        word for code, name in zip(known, names, strict=True) for word in (code.lower(), *name)
+    ]
+    return _unique(words), _unique(map(CodeKind.DEPARTMENT.word, known))
 
 
-@lru_cache(maxsize=65_536)
-def _name_beginnings(word: str) -> tuple[str, ...]:
-    return tuple(word[:size] for size in range(1, min(3, len(word)) + 1))
+def _mailboxes(mailboxes: tuple[tuple[str, str], ...]) -> tuple[tuple[str, ...], str]:
+    """List the codes and the addresses of mailboxes."""
+    if not mailboxes:
+        return (), ""
+    kinds = _unique(_kind(kind) for kind, _ in mailboxes)
+    addresses = [address.lower() for _, address in mailboxes]
+    addresses += [address[address.rindex("@") :] for address in addresses]
+    return (*kinds, CodeKind.HAS_MAILBOX.word()), " ".join(_unique(addresses))
 
 
-def _beginnings(names: Iterable[str], words: Iterable[str]) -> tuple[str, ...]:
-    found = dict.fromkeys(begun for name in names for begun in _name_beginnings(name))
-    found.update(dict.fromkeys(["~" + word[:3] for word in words]))
-    return tuple(found)
-
-
-def _numbers(subject: Subject) -> Iterator[str]:
-    yield from subject.numbers
-    for place in subject.places[:MAX_PLACES]:
-        yield from (number.lower() for number in place.numbers if number)
-
-
-def _addresses(mailboxes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    found: dict[str, None] = {}
-    for _, address in mailboxes:
-        plain = address.lower()
-        found[plain] = None
-        found[plain[plain.rindex("@") :]] = None
-    return tuple(found)
-
-
-def _codes(subject: Subject, departments: Iterable[str]) -> tuple[str, ...]:
-    codes = [CodeKind.DEPARTMENT.word(code) for code in departments if code]
-    codes += [CodeKind.PROFESSION.word(code) for code, _ in subject.professions]
-    codes += [CodeKind.SPECIALITY.word(code) for code, _ in subject.specialities]
-    codes += [CodeKind.MAILBOX_KIND.word(kind) for kind, _ in subject.mailboxes]
-    if subject.mailboxes:
-        codes.append(CodeKind.HAS_MAILBOX.word())
-    if subject.id > 0:
-        codes.append(CodeKind.PERSON.word())
-    return _unique(codes)
-
-
-def _cells(places: Iterable[Place]) -> Iterator[str]:
-    for place in places:
-        if place.latitude is not None and place.longitude is not None:
-            yield from cells_of(place.latitude, place.longitude)
+@lru_cache(maxsize=256)
+def _kind(kind: str) -> str:
+    return CodeKind.MAILBOX_KIND.word(kind)
 
 
 def _weight(subject: Subject) -> float:
     """Put who can be written to first, then ordinary care, then the order of first names."""
     level = 2 * bool(subject.mailboxes) + subject.is_standard
-    first, second, third = f"{order_key(subject.given)[:2]:2}{order_key(subject.family)[:1]:1}"
-    place = 0
-    for letter in (first, second, third):
-        place = place * len(_LETTERS) + max(_LETTERS.find(letter), 0)
+    place = _order(subject.given) * len(_LETTERS) + _order(subject.family) // len(_LETTERS)
     return MAX_WEIGHT * (level + 1 - place / _LEVELS) / 4
+
+
+@lru_cache(maxsize=65_536)
+def _order(name: str) -> int:
+    """Return the place of a name in the order of its first two letters."""
+    first, second = tuple(f"{order_key(name)[:2]:2}")
+    return max(_LETTERS.find(first), 0) * len(_LETTERS) + max(_LETTERS.find(second), 0)

@@ -28,7 +28,7 @@ class NearType(click.ParamType[Position | str]):
             found = Position(latitude=float(latitude), longitude=float(longitude))
         except ValueError:
             self.fail("a point is LATITUDE,LONGITUDE", param, ctx)
-        if not (-90 <= found.latitude <= 90 and -180 <= found.longitude <= 180):  # noqa: PLR2004 -- degrees
+        if not (-90 <= found.latitude <= 90 and -180 <= found.longitude <= 180):
             self.fail("there is no such point", param, ctx)
         return found
 
@@ -54,7 +54,7 @@ class NearType(click.ParamType[Position | str]):
 @click.option("--limit", type=click.IntRange(1, 100), default=20)
 @click.option("--with-mailbox", is_flag=True, help="Only whom one can write to.")
 @click.pass_context
-def search(context: click.Context, near: Position | str | None, **wanted: object) -> None:
+def search(context: click.Context, /, near: Position | str | None, **wanted: object) -> None:
     """Search people and structures: names, town, postcode, speciality, RPPS, address."""
     query = SearchQuery(
         **wanted,  # type: ignore[arg-type]  # the options are the fields, of their types

@@ -196,5 +196,5 @@ def filled(
 
 def search(connection: Connection, query: SearchQuery) -> SearchPage:
     """Search with an index made for this question."""
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         return index_sql.SearchDesk(Path(folder)).search(connection, query)
