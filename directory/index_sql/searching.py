@@ -139,6 +139,7 @@ class SearchDesk:
                     with connection.engine.connect() as own:
                         build_search_index(own, generation, self._folder)
                 found = self._indexes[generation] = OpenIndex.open(folder)
+                folder.remove_older(keep=_kept(connection))
                 while len(self._indexes) > MAX_INDEXES:
                     self._forget(next(iter(self._indexes)))
             return found
@@ -221,6 +222,13 @@ def _touched(connection: Connection, generation: int, since: datetime | None) ->
         )
     )
     return {-row.id if row.practitioner_id is None else row.practitioner_id for row in rows}
+
+
+def _kept(connection: Connection) -> list[int]:
+    """List the generations whose rows are still there."""
+    table = tables.generation
+    query = select(table.c.number).where(table.c.state.in_(["live", "retired"]))
+    return list(connection.execute(query).scalars())
 
 
 def _is_kept(connection: Connection, generation: int) -> bool:

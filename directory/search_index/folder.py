@@ -48,11 +48,16 @@ class IndexFolder:
         """True if the index can be opened."""
         return self.path.is_dir()
 
-    def remove_others(self, keep: Iterable[int] = ()) -> None:
-        """Remove the indexes of other generations, and what a crash left."""
+    def remove_older(self, keep: Iterable[int] = ()) -> None:
+        """Remove the indexes of generations before this one, and so whoever vanished since.
+
+        Args:
+            keep: Generations whose pages may still be asked for.
+        """
         kept = {self.path.name, *(IndexFolder(self.parent, n).path.name for n in keep)}
-        for found in self.parent.glob("search-*"):
-            if found.name not in kept:
+        for found in self.parent.glob(f"search-{VERSION}-*"):
+            number = found.name.rpartition("-")[2]
+            if found.name not in kept and number.isdigit() and int(number) < self.generation:
                 shutil.rmtree(found, ignore_errors=True)
 
 

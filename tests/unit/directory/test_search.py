@@ -1,14 +1,15 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
 
-from directory import index_sql
 from directory.codes import code_lists, speciality_words
 from directory.errors import CursorExpiredError, CursorSyntaxError
-from directory.model import MailboxEntry
 from directory.folding import fold, order_key
+from directory.model import MailboxEntry
 from directory.search import MatchClass, SearchQuery, prefer
+from directory.search_index.folder import IndexFolder
 from tests.unit.directory.conftest import (
     ANNE,
     ANNE_ADDRESS,
@@ -261,3 +262,25 @@ def test_the_code_lists_are_whole() -> None:
     assert set(lists.profession_words) == set(lists.professions)
     assert "généraliste" in speciality_words("SM54")
     assert speciality_words("XX99") == ()
+
+
+def test_the_index_of_people_who_vanished_is_removed(tmp_path: Path) -> None:
+    """Whoever is withdrawn for safety is in no file of ours either."""
+    for number in (1, 2, 3, 4):
+        IndexFolder(tmp_path, number).path.mkdir()
+    IndexFolder(tmp_path, 3).remove_older(keep=[2])
+
+    assert [IndexFolder(tmp_path, n).is_complete for n in (1, 2, 3, 4)] == [False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [("esai-leroux anne", MatchClass.SOUND), ("essai-lxroux anne", MatchClass.APPROXIMATE)],
+)
+def test_a_guess_says_what_kind_of_guess_it_is(
+    filled: Connection, text: str, match: MatchClass
+) -> None:
+    """What sounds alike is a better guess than what only looks alike."""
+    hit = search(filled, SearchQuery(text=text)).hits[0]
+
+    assert (hit.display_name, hit.match) == ("Dr Anne ESSAI-LEROUX", match)
