@@ -47,7 +47,7 @@ PACKET_OCTETS: Final = 4096
 ACCEPTED_AT_ONCE: Final = 64
 STOP_SECONDS: Final = 45.0  # longer than a member takes that is well
 TURN_SECONDS: Final = 0.2
-RESTART_SECONDS: Final = 5.0  # a member that dies sooner is not begun again at once
+RESTART_SECONDS: Final = 1.0  # a member that dies sooner is not begun again at once
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 WRAPPED: Final = "submissions"
 

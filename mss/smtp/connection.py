@@ -14,6 +14,7 @@ Sources
 
 import asyncio
 import logging
+import math
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import closing
@@ -52,6 +53,7 @@ STREAM_OCTETS: Final = 64 * 1024
 CHUNK_OCTETS: Final = 256 * 1024
 # 512 of RFC 5321, 4.5.3.1.4, and room for the parameters of SIZE, BODY and DSN.
 MAX_COMMAND: Final = 2048
+MAX_HELD: Final = 4096  # octets of replies
 LINGER_SECONDS: Final = 5.0
 MAX_ERRORS: Final = 20
 MAX_LOGIN_FAILURES: Final = 3
@@ -109,6 +111,8 @@ class Connection(SMTP):
         self._commands = 0
         self._login_failures = 0
         self._stranger_timer: asyncio.TimerHandle | None = None
+        self._expires_at = self._timer_at = math.inf  # on the clock of the event loop
+        self._held = b""  # replies that travel with the next one
         self._verbs: dict[str, Callable[[str], Awaitable[Reply]]] = {
             "AUTH": self._auth,
             "BDAT": self._bdat,
@@ -149,7 +153,7 @@ class Connection(SMTP):
         self._is_no_stranger()
         if self.session is None:
             return
-        self._stop_timer()
+        self._end_timer()
         if self._original_transport is not None:
             self._original_transport.close()
         asyncio.StreamReaderProtocol.connection_lost(self, error)
@@ -230,6 +234,28 @@ class Connection(SMTP):
 
     # Time.
 
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        """Give the client time from now on.
+
+        A timer that rings too early costs less than one that is set anew for each command.
+        """
+        self._expires_at = self.loop.time() + (duration or self._timeout_duration)
+        if self._timeout_handle is None or self._expires_at < self._timer_at:
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
+        self._timer_at = self._expires_at
+        self._timeout_handle = self.loop.call_at(self._timer_at, self._ring)
+
+    def _ring(self) -> None:
+        self._timeout_handle = None
+        if self._expires_at <= self.loop.time():
+            self._timeout_cb()
+        elif self._expires_at < math.inf:
+            self._set_timer()
+
     def _timeout_cb(self) -> None:
         """Hang up on a client that used up its time."""
         _log.info("%s: %s timed out", self._door.name, self._host)
@@ -239,6 +265,10 @@ class Connection(SMTP):
             self._hang_up(replies.TIMED_OUT)
 
     def _stop_timer(self) -> None:
+        """Let time pass: what is awaited now is ours."""
+        self._expires_at = math.inf
+
+    def _end_timer(self) -> None:
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
 
@@ -252,7 +282,7 @@ class Connection(SMTP):
         self._is_leaving = True
         if self.transport is None or self._writer.is_closing():
             return
-        self._writer.write(reply.octets())
+        self._writer.write(self._held + reply.octets())
         self._writer.close()
         self.loop.call_later(LINGER_SECONDS, self.abort)
 
@@ -267,7 +297,7 @@ class Connection(SMTP):
         except Exception:  # noqa: BLE001 -- asyncio would say nothing
             _log.exception("%s: conversation broken off", self._door.name)
         finally:
-            self._stop_timer()
+            self._end_timer()
             self._door.release(self)
             self._writer.close()
             if self._original_transport is not None and self._client.tls is None:
@@ -277,6 +307,9 @@ class Connection(SMTP):
         await self._send(replies.greeting(self._door.host_name))
         while not self._is_leaving:
             reply = await self._answer()
+            if self._may_hold(reply):
+                self._held += reply.octets()
+                continue
             await self._send(reply)
             if reply is replies.TLS_GO:
                 await self._switch_to_tls()
@@ -367,10 +400,21 @@ class Connection(SMTP):
         if self._writer.is_closing():
             raise _GoneError
         try:
-            self._writer.write(reply.octets())
+            self._writer.write(self._held + reply.octets())
+            self._held = b""
             await self._writer.drain()
         except OSError as error:
             raise _GoneError from error
+
+    def _may_hold(self, reply: Reply) -> bool:
+        """Tell whether a reply can travel with the next: a command is there already (RFC 2920)."""
+        return (
+            reply.code == 250
+            and not self._is_leaving
+            and not self._door.is_stopping
+            and len(self._held) < MAX_HELD
+            and b"\n" in self._reader._buffer  # type: ignore[attr-defined]  # noqa: SLF001
+        )
 
     async def _switch_to_tls(self) -> None:
         """Do the handshake that STARTTLS asked for; the client starts from nothing after it."""

@@ -99,6 +99,36 @@ async def begin_mail(wire: Wire, *, sender: str = WARD, recipient: str = DOCTOR)
     assert (await wire.ask("DATA")).code == 354
 
 
+async def test_replies_to_commands_that_came_together_travel_together(
+    user: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 2920, 3.2: a packet for each reply costs both sides more than the commands do."""
+    written: list[bytes] = []
+    write = asyncio.StreamWriter.write
+
+    def watched(writer: asyncio.StreamWriter, octets: bytes) -> None:
+        written.append(octets)
+        write(writer, octets)
+
+    # What is asked for is how often the transport is written to; the wire does not show it.
+    monkeypatch.setattr(asyncio.StreamWriter, "write", watched)
+    await user.send(f"MAIL FROM:<{DOCTOR}>\r\nRCPT TO:<{WARD}>\r\nDATA\r\n".encode())
+    codes = [(await user.reply()).code for _ in range(3)]
+
+    assert codes == [250, 250, 354]
+    (together,) = written[1:]  # the first is our own
+    assert [line[:3] for line in together.splitlines()] == [b"250", b"250", b"354"]
+
+
+async def test_a_reply_does_not_wait_for_the_rest_of_a_command(user: Wire) -> None:
+    """Whoever waits for it before writing on would wait for ever."""
+    await user.send(b"NOOP\r\nNO")
+
+    assert (await user.reply()).code == 250
+    await user.send(b"OP\r\n")
+    assert (await user.reply()).code == 250
+
+
 async def test_an_operator_delivers_a_letter(peer: Wire, services: FakeServices) -> None:
     """The reply carries our identifier, so that the logs of both sides can be laid side by side."""
     raw = a_letter(lines=(b".", b"..", b"text", b"."))
@@ -355,7 +385,7 @@ async def test_a_message_that_is_not_accepted_leaves_the_connection_usable(
 
 async def test_commands_may_be_sent_in_one_packet(peer: Wire, services: FakeServices) -> None:
     """RFC 2920: replies come in order, also to what follows a message in the same packet."""
-    letter = f"MAIL FROM:<{WARD}>\r\nRCPT TO:<{DOCTOR}>\r\nDATA\r\n".encode()
+    letter = f"MAIL FROM:<{DOCTOR}>\r\nRCPT TO:<{WARD}>\r\nDATA\r\n".encode()
     await peer.send(letter)
     codes = [(await peer.reply()).code for _ in range(3)]
     await peer.send(stuffed(a_letter()) + letter)

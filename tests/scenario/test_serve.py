@@ -26,6 +26,7 @@ from tests.support.operators import (
     note,
     until,
 )
+from tests.support.wire import Wire
 
 ROOT = Path(__file__).parents[2]
 WRITER, READER = HOSPITAL.mailbox, HOSPITAL.red_list
@@ -150,6 +151,89 @@ async def test_only_the_parts_that_are_named_run(home: Home) -> None:
         api.send_signal(signal.SIGTERM)
         door.send_signal(signal.SIGTERM)
         assert (await status_of(api), await status_of(door)) == (0, 0)
+
+
+def members_of(process: Process) -> set[int]:
+    """The processes behind the one that listens."""
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
+    return set(map(int, listed.split()))
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, other than one that only waits to be buried."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").split()[2] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.slow
+async def test_a_member_of_the_crew_that_dies_is_replaced(home: Home) -> None:
+    """The others go on meanwhile, and whoever was connected to it comes again."""
+    async with serving(home, "--processes", "2") as (process, ports):
+        before = members_of(process)
+        assert len(before) == 2
+        victim = max(before)
+        os.kill(victim, signal.SIGKILL)
+
+        async def is_complete() -> bool:
+            now = members_of(process)
+            return len(now) == 2 and victim not in now
+
+        await until(is_complete, "another member")
+        async with Software(home, ports) as writer:
+            accepted_id(await writer.submit(note(WRITER, READER), READER))
+        process.send_signal(signal.SIGTERM)
+        assert await status_of(process) == 0
+    (complaint,) = errors_in(home)
+    assert f"process {victim} has ended (-9)" in complaint
+
+
+@pytest.mark.slow
+async def test_connections_are_counted_over_all_members(home: Home) -> None:
+    """Twice as many processes must not let a host in twice as often."""
+    home.configure({"limits": {"connections_per_host": 3}})
+    async with serving(home, "--processes", "2") as (_, ports):
+        port = ports["submission"]
+        wires = [await Wire.open(port) for _ in range(3)]
+        async with await Wire.open(port, greet=False) as refused:
+            assert (await refused.reply()).code == 421
+        await wires.pop().close()
+
+        async def has_room() -> bool:
+            async with await Wire.open(port, greet=False) as another:
+                return (await another.reply()).code == 220
+
+        await until(has_room, "room for one more")
+        for wire in wires:
+            await wire.close()
+
+
+@pytest.mark.slow
+async def test_members_do_not_outlive_the_one_that_listens(home: Home) -> None:
+    """Nobody would ever tell them to stop, and their locks would stay."""
+    async with serving(home, "--processes", "2") as (process, _):
+        members = members_of(process)
+        process.kill()
+        await process.wait()
+
+        async def are_gone() -> bool:
+            return not any(map(is_running, members))
+
+        await until(are_gone, "the end of the members")
+
+
+@pytest.mark.slow
+async def test_a_start_that_fails_is_said_once(home: Home) -> None:
+    """One file that cannot be used, one line, and the status of a trouble of ours."""
+    (home.path / "keys" / "tls.crt").write_text("no certificate", encoding="ascii")
+    command = [sys.executable, "-m", "mss", "--home", str(home.path), "serve", "--processes", "2"]
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE, stderr=PIPE)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        said, complained = await process.communicate()
+
+    assert (process.returncode, said) == (3, b"")
+    assert complained.decode().count("tls.crt") == 1
 
 
 @pytest.mark.slow
