@@ -12,6 +12,7 @@ Sources
 
 import base64
 import binascii
+from itertools import islice
 
 from lxml import etree
 from lxml.etree import _Element
@@ -29,6 +30,8 @@ XSL = "http://www.w3.org/1999/XSL/Transform"
 PDF_COPY_CODE = "55108-5"  # section "Copie du document"
 _ROOT = f"{{{CDA}}}ClinicalDocument"
 _SECTION_DEPTH = 12
+_MAX_HEADER_ELEMENTS = 10_000  # twenty times the largest official one
+_MAX_FILES = 1_000
 
 
 def parse_cda(octets: bytes) -> CdaDocument:
@@ -47,6 +50,7 @@ def open_cda(octets: bytes) -> tuple[_Element, CdaDocument]:
         CdaSyntaxError: The octets are not a CDA document, or XML with a forbidden construct.
     """
     root, is_self_presenting = _open(octets)
+    _refuse_endless_header(root)
     kind, media_type = _body(root)
     return root, CdaDocument(
         header=read_header(root),
@@ -91,6 +95,8 @@ def embedded_files(octets: bytes) -> tuple[EmbeddedFile, ...]:
         parent = value.getparent()
         if parent is not None and parent.tag == f"{{{CDA}}}observationMedia":
             files.append(_file(value, is_copy=_is_in_copy_section(value)))
+        if len(files) > _MAX_FILES:
+            raise CdaSyntaxError("too-many-files")
     return tuple(sorted((one for one in files if one), key=lambda one: not one.is_copy))
 
 
@@ -134,6 +140,16 @@ def _open(octets: bytes) -> tuple[_Element, bool]:
         if inside is not None:
             return inside, True
     raise CdaSyntaxError("no-clinical-document")
+
+
+def _refuse_endless_header(root: _Element) -> None:
+    """Refuse ten thousand authors: each is read, described, checked and shown."""
+    count = 0
+    for child in root.iterchildren():
+        if child.tag != f"{{{CDA}}}component":
+            count += sum(1 for _ in islice(child.iter(), _MAX_HEADER_ELEMENTS))
+        if count > _MAX_HEADER_ELEMENTS:
+            raise CdaSyntaxError("header-too-large")
 
 
 def _body(root: _Element) -> tuple[BodyKind, str]:

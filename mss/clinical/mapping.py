@@ -152,9 +152,9 @@ def source_patient_info(patient: Patient) -> tuple[str, ...]:
 
 def further_local_ids(patient: Patient) -> tuple[Identifier, ...]:
     """List the numbers of other structures, beside the one that `sourcePatientId` carries."""
-    roots = set(INSAuthority)
+    roots, first = set(INSAuthority), patient.local_id
     others = (one for one in patient.identifiers if one.root not in roots and one.extension)
-    return tuple(one for one in others if one != patient.local_id)
+    return tuple(one for one in others if one != first)
 
 
 def source_id(header: CdaHeader) -> str:

@@ -224,10 +224,27 @@ DOCUMENTS: dict[str, Hostile] = {
         code="body-unreadable",
     ),
     "many-patients": Hostile(
-        make=lambda: _one_of(b"<recordTarget/>" * 100_000), code="header-patient"
+        make=lambda: _one_of(b"<recordTarget/>" * 9_000), code="header-patient"
     ),
     "many-authors": Hostile(
-        make=lambda: _one_of(b"<author><assignedAuthor/></author>" * 5_000), code="person-id"
+        make=lambda: _one_of(b"<author/>" * 300_000), code="document-not-cda"
+    ),
+    "many-numbers": Hostile(
+        make=lambda: _one_of(
+            b"<recordTarget><patientRole>"
+            + b"<id root='1.2.250.1.213.1.4.10' extension='1'/>" * 4_900
+            + b"<id root='1.2' extension='1'/>" * 4_900
+            + b"</patientRole></recordTarget>"
+        ),
+        code="ins-shape",
+    ),
+    "many-files": Hostile(
+        make=lambda: _one_of(
+            b"<component><structuredBody>"
+            + b"<observationMedia><value>x</value></observationMedia>" * 150_000
+            + b"</structuredBody></component>"
+        ),
+        code="body-unreadable",
     ),
     "long-numbers": Hostile(
         make=lambda: _one_of(
