@@ -5,6 +5,7 @@ import sys
 from tests.performance import (
     accept,
     blobs,
+    directory,
     documents,
     large,
     relay,
@@ -27,6 +28,7 @@ BENCHES = {
     "slowdisk": slowdisk.run,
     "trust": trust.run,
     "trust-list": trust_list.run,
+    "directory": directory.run,
 }
 
 
