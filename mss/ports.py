@@ -14,6 +14,7 @@ from directory.address import MailAddress
 from mss.model.content import Content, Objection
 from mss.model.delivery import Delivery, Outcome
 from mss.model.principal import AccountPrincipal
+from mss.model.publication import ExportOutcome, MailboxChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,28 @@ class RecipientProbe(Protocol):
 
     async def has_mailbox(self, recipient: MailAddress) -> bool | None:
         """Tell whether the operator knows the mailbox; `None` when it cannot be told now."""
+        ...
+
+
+class CertificateSource(Protocol):
+    """Knows certificates that mail can be encrypted for; nothing it says is believed unproven."""
+
+    async def find(self, address: MailAddress) -> Sequence[bytes] | None:
+        """List certificates (DER) for one recipient; `None` when it cannot be told now."""
+        ...
+
+
+class MailboxExporter(Protocol):
+    """Tells the national directory of the mailboxes of this operator."""
+
+    async def export(self, changes: Sequence[MailboxChange]) -> Sequence[ExportOutcome]:
+        """Make what is told the same as what is declared; never raises for what a server does.
+
+        Safe to repeat: it is asked again when the outcome could not be noted.
+
+        Returns:
+            One outcome for each change, in order; fewer if the rest must wait.
+        """
         ...
 
 

@@ -107,6 +107,64 @@ class DirectorySettings(Section):
         "(`{his = ['ch-demo.mssante.fr']}`); others, the mailboxes that they manage.",
     )
 
+    ldap_servers: tuple[str, ...] = Field(
+        default=(),
+        description="Directories of certificates that are asked for a recipient of whom none is "
+        "known here: `ldaps://host[:port]`, or `ldap://host[:port]` for StartTLS; tried in order.",
+    )
+    ldap_base: str = Field(default="", description="Where in these directories to look: base DN.")
+    ldap_filter: str = Field(
+        default="(mail={address})",
+        description="What to look for there; `{address}` stands for the recipient's address.",
+    )
+    ldap_attributes: tuple[str, ...] = Field(
+        default=("userCertificate;binary", "userCertificate", "userSMIMECertificate;binary"),
+        min_length=1,
+        description="Attributes that hold certificates there.",
+    )
+    ldap_ca: str = Field(
+        default="",
+        description="Certificates (PEM) that these servers may be certified by, beside "
+        "`trust.anchors`; the authorities of the machine do not count.",
+    )
+    ldap_user: str = Field(default="", description="DN to log in with there; empty: anonymous.")
+    ldap_password: SecretStr | None = Field(default=None, description="Password of that DN.")
+    ldap_seconds: float = Field(
+        default=5, gt=0, description="Longest wait for them, for all recipients of a message."
+    )
+    ldap_octets: int = Field(default=1_048_576, ge=1024, description="Largest answer of a server.")
+    ldap_found_seconds: float = Field(
+        default=86_400,
+        gt=0,
+        description="Age at which a certificate found there is looked up again.",
+    )
+    ldap_absent_seconds: float = Field(
+        default=3_600, gt=0, description="How long it is believed that there is none."
+    )
+    publish_to: Literal["", "file", "fhir"] = Field(
+        default="",
+        description="How the national directory is told of our mailboxes: a `file` in the format "
+        "of its extraction, its `fhir` interface (PATCH), or not at all.",
+    )
+    publish_file: str = Field(
+        default="publication/Extraction_Correspondance_MSSante.txt",
+        description="The file that `file` writes anew whenever something has changed.",
+    )
+    publish_url: str = Field(
+        default="", description="Base of the FHIR interface that `fhir` writes to (`https://…`)."
+    )
+    publish_key: SecretStr | None = Field(
+        default=None, description="Key (`ESANTE-API-KEY`) for that interface."
+    )
+    publish_ca: str = Field(
+        default="",
+        description="Certificates (PEM) that its server may be certified by, beside the machine's "
+        "own and `trust.anchors`.",
+    )
+    publish_seconds: float = Field(
+        default=30, gt=0, description="Longest wait for one answer of that interface."
+    )
+
 
 class KeySettings(Section):
     """Private keys: what their files are encrypted under, and the hardware token."""
@@ -167,6 +225,9 @@ class ListenSettings(Section):
     submissions: str = Field(default="", description="Submission with TLS from the first octet.")
     imap: str = Field(default="", description="Reserved for the IMAP door.")
     imaps: str = Field(default="", description="Reserved for the IMAP door, TLS from the start.")
+    ldaps: str = Field(
+        default="", description="Directory for the address books of mail programs (LDAP over TLS)."
+    )
     api: str = Field(default="127.0.0.1:2443", description="REST API (HTTPS).")
     admin: str = Field(default="127.0.0.1:2481", description="Administration: metrics, HTTP.")
     mllp: str = Field(default="", description="HL7 v2 of hospital software (MLLP), in clear.")

@@ -10,6 +10,12 @@ SQLite for more than one batch: give it a connection of its own, not one inside 
 them, on each machine that searches, for the index of each generation (`SearchDesk`).
 """
 
+from directory.index_sql.certificate_questions import (
+    FoundCertificate,
+    forget_answers,
+    keep_answer,
+    list_unanswered,
+)
 from directory.index_sql.certificates import (
     Publication,
     find_certificates,
@@ -45,6 +51,7 @@ from directory.index_sql.tables import create_tables, metadata
 __all__ = [
     "DeclaredMailbox",
     "DirectoryStats",
+    "FoundCertificate",
     "Publication",
     "SearchDesk",
     "SqlGenerationStore",
@@ -59,13 +66,16 @@ __all__ = [
     "find_organization",
     "find_practitioner",
     "find_sheet",
+    "forget_answers",
     "forget_gone",
     "has_mailbox",
     "import_snapshot",
     "is_domain_known",
+    "keep_answer",
     "list_declared",
     "list_generations",
     "list_mailboxes_of",
+    "list_unanswered",
     "metadata",
     "publish_certificate",
     "purge_certificates",

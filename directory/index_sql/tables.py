@@ -396,6 +396,32 @@ certificate = Table(
     Column("source", String, nullable=False),
 )
 
+certificate_question = Table(
+    "directory_certificate_question",
+    metadata,
+    # What other directories of certificates answered, so that they are not asked again at once.
+    Column("address_key", _Key, primary_key=True),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("ask_again_at", UtcDateTime, nullable=False),
+    Index("directory_certificate_question_asked", "asked_at"),
+    sqlite_with_rowid=False,
+)
+
+publication = Table(
+    "directory_publication",
+    metadata,
+    # How far the national directory has been told of a declared mailbox.
+    Column("address_key", _Key, primary_key=True),
+    Column("declared_at", Instant, nullable=False),  # `changed_at` of the declaration handled
+    _code("state"),  # done, waiting, refused
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", UtcDateTime, nullable=False),
+    _text("reason"),
+    Column("is_there", Boolean, nullable=False),  # as far as we know
+    Index("directory_publication_state", "state", "next_at"),
+    sqlite_with_rowid=False,
+)
+
 VERSIONED: Final[tuple[Table, ...]] = (role, skill, mailbox, organization, practitioner)
 """What a generation consists of."""
 

@@ -21,6 +21,7 @@ from mss.antivirus import build_scanner
 from mss.blobs.opening import open_blob_store
 from mss.cli.compose_hospital import Hospital, build_hospital
 from mss.clock import Clock, SystemClock
+from mss.ldap.certificates import build_certificate_source
 from mss.mailboxes.documents import DocumentDesk
 from mss.mailboxes.drafting import Drafting
 from mss.mailboxes.fhir import CallRate, FhirDesk
@@ -33,6 +34,7 @@ from mss.mailboxes.reading import Reading
 from mss.mailboxes.tracking import TrackingDesk
 from mss.mime.addresses import NamedAddress
 from mss.pipeline.accept import Acceptance
+from mss.pipeline.certificate_finding import CertificateFinder
 from mss.pipeline.commit import Committer
 from mss.pipeline.deliver import LATE_CHECK, RENEWAL, Delivering
 from mss.pipeline.hygiene import Hygiene
@@ -198,6 +200,7 @@ async def open_operator(
             keys=keys,
             settings=settings.protection,
             clock=desk.clock,
+            finder=_finder(desk),
         )
         acceptance = Acceptance(
             router=Router(
@@ -251,6 +254,19 @@ def _hygiene(desk: Desk, blobs: BlobStore, sealer: Sealer) -> Hygiene:
         trust=desk.trust,
         domains=frozenset(settings.domains),
         host_name=settings.host_name,
+    )
+
+
+def _finder(desk: Desk) -> CertificateFinder | None:
+    """Look for the certificates of recipients in the directories of the settings, if any."""
+    source = build_certificate_source(desk.settings)
+    if source is None:
+        return None
+    return CertificateFinder(
+        database=desk.database,
+        source=source,
+        settings=desk.settings.directory,
+        clock=desk.clock,
     )
 
 

@@ -35,6 +35,7 @@ from mss.mime import entity as entities
 from mss.mime.parse import ParsedMessage
 from mss.model.principal import PeerPrincipal, Principal
 from mss.model.security import Security, Verdict
+from mss.pipeline.certificate_finding import CertificateFinder
 from mss.pipeline.opening import Opened, Opener
 from mss.pipeline.own_keys import KeysInForce
 from mss.pipeline.signers import Judge
@@ -79,13 +80,18 @@ class _Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protection:
-    """Uses the keys of this operator and applies the policy."""
+    """Uses the keys of this operator and applies the policy.
+
+    Attributes:
+        finder: Looks elsewhere for the certificates of recipients; `None` to look nowhere.
+    """
 
     database: Database
     trust: TrustSpace
     keys: KeysInForce
     settings: ProtectionSettings
     clock: Clock
+    finder: CertificateFinder | None = None
 
     # Going out
 
@@ -178,6 +184,8 @@ class Protection:
     async def _plan(self, routes: Sequence[RelayRoute]) -> list[_Plan]:
         """Find out how to encrypt for each recipient, in one look at the database."""
         addresses = [route.address for route in routes]
+        if self.finder is not None:
+            await self.finder.look_up(addresses, validate=self.validate)
 
         def look(
             connection: Connection,

@@ -415,6 +415,43 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         sa.PrimaryKeyConstraint("subject", "fingerprint"),
     )
     op.create_table(
+        "directory_certificate_question",
+        sa.Column(
+            "address_key",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ask_again_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("address_key"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "directory_certificate_question_asked",
+        "directory_certificate_question",
+        ["asked_at"],
+        unique=False,
+    )
+    op.create_table(
+        "directory_publication",
+        sa.Column(
+            "address_key",
+            sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("declared_at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("is_there", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("address_key"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "directory_publication_state", "directory_publication", ["state", "next_at"], unique=False
+    )
+    op.create_table(
         "directory_code",
         sa.Column("list", sa.String(), nullable=False),
         sa.Column(
@@ -1005,6 +1042,12 @@ def downgrade() -> None:  # noqa: PLR0915 -- the same, backwards
     op.drop_index("directory_declared_mailbox_changed", table_name="directory_declared_mailbox")
     op.drop_table("directory_declared_mailbox")
     op.drop_table("directory_code")
+    op.drop_index("directory_publication_state", table_name="directory_publication")
+    op.drop_table("directory_publication")
+    op.drop_index(
+        "directory_certificate_question_asked", table_name="directory_certificate_question"
+    )
+    op.drop_table("directory_certificate_question")
     op.drop_table("directory_certificate")
     op.drop_index(op.f("ix_notice_message_id"), table_name="notice")
     op.drop_index(op.f("ix_notice_due_at"), table_name="notice")
