@@ -9,6 +9,7 @@ What is sealed
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -63,6 +64,14 @@ metadata = MetaData(
     }
 )
 
+
+def _index_where_set(name: str, column: Column[Any]) -> None:
+    """Index a column that is mostly empty: what has nothing in it costs the index nothing."""
+    is_set = column.is_not(None)
+    Index(name, column, sqlite_where=is_set, postgresql_where=is_set)
+
+
+# Without SQLite's hidden row number where rows are small: one tree less to write for each row.
 account = Table(
     "account",
     metadata,
@@ -120,7 +129,7 @@ message = Table(
     Column("sender", String(254)),
     Column("sender_key", String(254), index=True),
     Column("internet_message_id", Text, nullable=False, index=True),
-    Column("envelope_id", Text, index=True),
+    Column("envelope_id", Text),
     Column("size_octets", BigInteger, nullable=False),
     Column("blob_ref", Text, nullable=False, index=True),
     Column("verdict", String(16), nullable=False),
@@ -129,6 +138,7 @@ message = Table(
     Column("summary", LargeBinary, nullable=False),
     Index("ix_message_actor_accepted_at", "actor", "accepted_at"),  # rates of the last hour
 )
+_index_where_set("ix_message_envelope_id", message.c.envelope_id)
 
 acceptance = Table(
     "acceptance",
@@ -136,6 +146,7 @@ acceptance = Table(
     Column("key", String(64), primary_key=True),
     Column("message_id", ForeignKey("message.id"), nullable=False, index=True),
     Column("accepted_at", Instant, nullable=False, index=True),
+    sqlite_with_rowid=False,
 )
 
 deposit = Table(
@@ -152,12 +163,14 @@ deposit = Table(
     Column("deposited_at", Instant, nullable=False),
     Column("receipt_sent_at", Instant),
     # What this mailbox holds in place of the message's own body (docs/adr/0022); all or none.
-    Column("blob_ref", Text, index=True),
+    Column("blob_ref", Text),
     Column("summary", LargeBinary),
     Column("size_octets", BigInteger),
     UniqueConstraint("mailbox_id", "message_id", "role"),
     Index("ix_deposit_listing", "mailbox_id", "folder", "uid"),
+    sqlite_with_rowid=False,
 )
+_index_where_set("ix_deposit_blob_ref", deposit.c.blob_ref)
 
 delivery = Table(
     "delivery",
@@ -175,7 +188,7 @@ delivery = Table(
     Column("claimed_by", String(32)),
     Column("claimed_until", Instant),
     Column("expires_at", Instant),
-    Column("blob_ref", Text, index=True),
+    Column("blob_ref", Text),
     Column("notify", String(64), nullable=False),
     Column("original_recipient", Text),
     Column("returns", String(4)),
@@ -201,6 +214,8 @@ Index(
     sqlite_where=IS_QUEUED,
     postgresql_where=IS_QUEUED,
 )
+
+_index_where_set("ix_delivery_blob_ref", delivery.c.blob_ref)
 
 destination = Table(
     "destination",
@@ -345,6 +360,7 @@ audit = Table(
     Column("actor", Text, nullable=False),
     Column("facts", Text, nullable=False),
     Column("digest", String(64), nullable=False),
+    sqlite_with_rowid=False,
 )
 
 revocation_source = Table(

@@ -44,6 +44,7 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         sa.Column("facts", sa.Text(), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("chain", "position", name=op.f("pk_audit")),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_audit_at"), "audit", ["at"], unique=False)
     op.create_index(op.f("ix_audit_name"), "audit", ["name"], unique=False)
@@ -125,7 +126,15 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         "ix_message_actor_accepted_at", "message", ["actor", "accepted_at"], unique=False
     )
     op.create_index(op.f("ix_message_blob_ref"), "message", ["blob_ref"], unique=False)
-    op.create_index(op.f("ix_message_envelope_id"), "message", ["envelope_id"], unique=False)
+    is_set = sa.column("envelope_id").is_not(None)
+    op.create_index(
+        op.f("ix_message_envelope_id"),
+        "message",
+        ["envelope_id"],
+        unique=False,
+        sqlite_where=is_set,
+        postgresql_where=is_set,
+    )
     op.create_index(
         op.f("ix_message_internet_message_id"), "message", ["internet_message_id"], unique=False
     )
@@ -225,6 +234,7 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
             ["message_id"], ["message.id"], name=op.f("fk_acceptance_message_id")
         ),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_acceptance")),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_acceptance_accepted_at"), "acceptance", ["accepted_at"], unique=False)
     op.create_index(op.f("ix_acceptance_message_id"), "acceptance", ["message_id"], unique=False)
@@ -272,7 +282,15 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
     )
-    op.create_index(op.f("ix_delivery_blob_ref"), "delivery", ["blob_ref"], unique=False)
+    is_set = sa.column("blob_ref").is_not(None)
+    op.create_index(
+        op.f("ix_delivery_blob_ref"),
+        "delivery",
+        ["blob_ref"],
+        unique=False,
+        sqlite_where=is_set,
+        postgresql_where=is_set,
+    )
     is_queued = sa.text("state = 'queued'")
     op.create_index(
         "ix_delivery_due",
@@ -324,8 +342,17 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         sa.UniqueConstraint(
             "mailbox_id", "message_id", "role", name=op.f("uq_deposit_mailbox_id_message_id_role")
         ),
+        sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_deposit_blob_ref"), "deposit", ["blob_ref"], unique=False)
+    is_set = sa.column("blob_ref").is_not(None)
+    op.create_index(
+        op.f("ix_deposit_blob_ref"),
+        "deposit",
+        ["blob_ref"],
+        unique=False,
+        sqlite_where=is_set,
+        postgresql_where=is_set,
+    )
     op.create_index("ix_deposit_listing", "deposit", ["mailbox_id", "folder", "uid"], unique=False)
     op.create_index(op.f("ix_deposit_message_id"), "deposit", ["message_id"], unique=False)
     op.create_table(
