@@ -15,6 +15,10 @@ PostgreSQL: the function runs in one of a few threads; the server groups commits
 two transactions wait for each other, the server fails one; that one is run again, so a function
 touches nothing but its connection.
 
+Items of `write_together` are handed to the writer when a turn of the event loop brings no more, so
+that those which are ready together are written together (docs/adr/0031). Other processes may write
+the same file; whoever finds it taken asks again.
+
 Errors
     `StoreFullError` when there is no room, `StoreUnavailableError` when the database does not
     answer; what the function itself raises passes through.
