@@ -4,6 +4,7 @@ Order of stopping: doors first (messages under way are answered), then the worke
 """
 
 import asyncio
+import ctypes
 import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -26,7 +27,8 @@ from mss.worker.watch import Watch
 PARTS = ("mx", "submission", "api", "worker", "hl7")
 DOORS = frozenset({"mx", "submission"})
 RESERVED = ("imap",)
-GC_THRESHOLDS = (20_000, 20, 50)
+HEAPS = 2  # of the C library; by default every thread keeps one, and what it freed in it
+_ARENA_MAX = -8  # malloc.h
 
 
 @root.command("serve")
@@ -44,6 +46,7 @@ def serve(context: click.Context, only: str, processes: int | None) -> None:
     """
     parts = _parts(only)
     configure_logging()
+    bound_heaps()
     settings = settings_of(context)
     wanted = settings.listen.processes if processes is None else processes
     count = count_processes(wanted) if parts & DOORS else 1
@@ -128,10 +131,15 @@ async def _opened(settings: Settings) -> AsyncIterator[Operator]:
 
 
 def settle_memory() -> None:
-    """Look for cycles in what is made from now on, and less often: a letter leaves few behind."""
+    """Look for cycles only in what is made from now on."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
+
+
+def bound_heaps() -> None:
+    """Have the threads of this process share a few heaps, where the C library can do that."""
+    with suppress(OSError, AttributeError):  # another system, or another library
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, HEAPS)
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 from crypto.tls import TlsEndpoint
 from mss.cli.compose import open_operator
 from mss.cli.crew import Crew, Link, count_processes, open_listeners
-from mss.cli.serve import run_loop, settle_memory
+from mss.cli.serve import bound_heaps, run_loop, settle_memory
 from mss.model.principal import AccountPrincipal, Principal
 from mss.settings import Settings, load_settings
 from mss.smtp.connection import Connection
@@ -77,6 +77,7 @@ def _say_ready(ports: dict[str, int]) -> None:
 def main(home: Path) -> None:
     """Run as many processes as `mss serve` would."""
     settings = load_settings(home)
+    bound_heaps()
     listeners = open_listeners(settings.listen, frozenset({"submission"}))
     crew = Crew(listeners, count=count_processes(settings.listen.processes), limits=settings.limits)
     link = crew.run(_say_ready)
