@@ -1,7 +1,8 @@
 """Bring names, towns and labels to the words by which they are found and sorted.
 
 Accents, case, hyphens, apostrophes and ligatures do not count; `SAINT` and `SAINTE` are `ST` and
-`STE`. What is stored and what is typed go through the same function, so they meet.
+`STE`, also before what is written together with them: `SAINTPERRIN` is `STPERRIN`. What is stored
+and what is typed go through the same function, so they meet.
 
 Shapes
     A folded word is ASCII: lower-case letters and digits, at most `MAX_WORD` of them.
@@ -22,7 +23,7 @@ _SPECIAL: Final = str.maketrans(
     {"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th"}
 )
 _NOT_WORD: Final = re.compile(r"[^a-z0-9]+")
-_SAME_WORD: Final = {"saint": "st", "sainte": "ste"}
+_SAINT: Final = "saint"
 _NO_CONTENT: Final = PARTICLES | {"option", "cedex", "arrondissement", "rue", "avenue", "av"}
 
 
@@ -34,7 +35,9 @@ def fold(text: str) -> tuple[str, ...]:
         decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_SPECIAL))
         plain = "".join(c for c in decomposed if not unicodedata.combining(c))
     words = _NOT_WORD.sub(" ", plain).split()
-    return tuple(_SAME_WORD.get(word, word)[:MAX_WORD] for word in words)
+    if _SAINT in plain:
+        words = ["st" + word[len(_SAINT) :] if word.startswith(_SAINT) else word for word in words]
+    return tuple([word[:MAX_WORD] for word in words])
 
 
 @lru_cache(maxsize=65_536)

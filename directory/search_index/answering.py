@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from tantivy import Query
 
 from directory.search import SearchQuery, SortBy
-from directory.search_index.asking import Question, ask, without
+from directory.search_index.asking import Question, Reach, ask, without
 from directory.search_index.cells import distance_km
 from directory.search_index.fields import Field
 from directory.search_index.folder import OpenIndex
@@ -27,6 +27,9 @@ MAX_NEAR: Final = 2_000
 MAX_FORGIVEN: Final = 60
 MIN_STRICT: Final = 8
 """With fewer answers to what was written, what may have been meant is added."""
+
+MIN_CLOSE: Final = 5
+"""With fewer answers that need one letter forgiven, two are."""
 
 
 class Line(NamedTuple):
@@ -113,11 +116,25 @@ def answer(view: View, query: SearchQuery, *, end: int) -> Answer:
 
 
 def _forgiven(view: View, question: Question, known: set[int]) -> list[Line]:
-    """Find what may have been meant, beside what was written."""
-    forgiving = question.forgiving(may_swap=not known)
-    if forgiving is None:
+    """Find what may have been meant, beside what was written.
+
+    Whoever is found as written has a few neighbours shown; a query that nothing answers as it was
+    written is forgiven more and more until there is something to choose from.
+    """
+    if not question.may_be_mistaken:
         return []
-    found, _ = _collect(view, forgiving, limit=MAX_FORGIVEN + len(known), with_names=True)
+    if known:
+        near = question.forgiving(Reach.NAMES)
+        return _ordered(view, question, near, known)[: MIN_STRICT - len(known)]
+    close = _ordered(view, question, question.forgiving(Reach.WORDS, may_swap=True), known)
+    if len(close) >= MIN_CLOSE:
+        return close
+    return _ordered(view, question, question.forgiving(Reach.FAR, may_swap=True), known)
+
+
+def _ordered(view: View, question: Question, asked: Query, known: set[int]) -> list[Line]:
+    """Ask for more than is known, and put the nearest spelling first."""
+    found, _ = _collect(view, asked, limit=MAX_FORGIVEN + len(known), with_names=True)
     new = [one for one in found if one.subject not in known]
     judged = zip(costs(question.texts, [one.names for one in new]), new, strict=True)
     ordered = sorted(judged, key=lambda pair: pair[0])

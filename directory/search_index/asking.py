@@ -1,9 +1,10 @@
 """Turn what somebody asks into questions to the index.
 
-There are two. The *strict* one finds what was written: each word of the query is a word, or the
-beginning of one. The *forgiving* one finds what may have been meant: a letter or two wrong, a name
-spelled as it sounds, first name and name exchanged, one word for two. Everything else that was
-asked (codes, numbers, town, distance) must be met as it stands in both.
+The *strict* one finds what was written: each word of the query is a word, or the beginning of one.
+The *forgiving* ones find what may have been meant, and reach as far as they have to: `Reach.NAMES`
+takes a letter wrong in a name and a name spelled as it sounds, `Reach.WORDS` also a letter wrong in
+another word and one word for two, `Reach.FAR` also two letters wrong. Everything else that was
+asked (codes, numbers, town, distance) must be met as it stands in all of them.
 
 Shapes
     Each way to meet a word is worth points, more for the better way; the best way counts, and the
@@ -13,6 +14,7 @@ Shapes
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from itertools import pairwise
 from typing import Final
 
@@ -44,6 +46,7 @@ class Points:
     """What a way to meet a word is worth."""
 
     EXACT: Final = 100.0
+    TOWN: Final = 90.0
     WORD: Final = 80.0
     BEGUN: Final = 60.0
     BEGUN_WORD: Final = 50.0
@@ -51,9 +54,19 @@ class Points:
     SOUND: Final = 32.0
     TWO_EDITS: Final = 25.0
     WHOLE: Final = 12.0
+    LONGER: Final = 10.0
+    """Added for each further word of a whole name: `DE LA TOUR` is more than TOUR."""
     KNOWN: Final = 90.0
     LESS: Final = 2.0
     """Subtracted for a first name: who types one word means a name."""
+
+
+class Reach(IntEnum):
+    """How much a question forgives; each takes what the ones before take."""
+
+    NAMES = 1
+    WORDS = 2
+    FAR = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +109,20 @@ class Question:
         """Ask for what was written."""
         return _all_of([*map(_strict, self.words), *self.fixed], self.bonus)
 
-    def forgiving(self, *, may_swap: bool) -> Query | None:
-        """Ask for what may have been meant; `None` when no word can be mistaken.
+    @property
+    def may_be_mistaken(self) -> bool:
+        """True if there is a word to forgive something in."""
+        return any(map(_may_be_mistaken, self.words))
+
+    def forgiving(self, reach: Reach, *, may_swap: bool = False) -> Query:
+        """Ask for what may have been meant.
 
         Args:
+            reach: How much to forgive.
             may_swap: Look for a name that is in a field of its own in the other one too.
         """
-        if not any(_may_be_mistaken(word) for word in self.words):
-            return None
         words = [
-            _any_of(list(_forgiving_ways(place, self.words, may_swap=may_swap)))
+            _any_of(list(_forgiving_ways(place, self.words, reach, may_swap=may_swap)))
             for place in range(len(self.words))
         ]
         return _all_of([*words, *self.fixed], self.bonus)
@@ -205,7 +222,10 @@ def _exact_ways(word: _Word) -> Iterator[Query]:
         yield points(term(field, word.text), Points.EXACT - _less(field))
     for field in word.others:
         yield points(term(field, word.text), Points.WORD)
-    if word.others == (Field.WORDS,) and word.text.upper() in DEPARTMENTS:
+    if word.others != (Field.WORDS,):
+        return
+    yield points(term(Field.CITY, word.text), Points.TOWN)
+    if word.text.upper() in DEPARTMENTS:
         department = CodeKind.DEPARTMENT.word(word.text)
         yield points(term(Field.CODE, department), Points.WORD + Points.WHOLE)
 
@@ -235,18 +255,22 @@ def _may_be_mistaken(word: _Word) -> bool:
     return len(word.text) >= _MIN_SOUND and word.text.isalpha()
 
 
-def _forgiving_ways(place: int, words: Sequence[_Word], *, may_swap: bool) -> Iterator[Query]:
+def _forgiving_ways(
+    place: int, words: Sequence[_Word], reach: Reach, *, may_swap: bool
+) -> Iterator[Query]:
     """Ask for what may have been meant by a word."""
     word = words[place]
     yield _strict(word)
     if not _may_be_mistaken(word):
         return
     for field in word.fields:
-        yield from _mistaken_ways(word, field)
+        yield from _mistaken_ways(word, field, reach)
     if may_swap:
         for field in _NAMES if word.fields else ():
             if field not in word.fields:
                 yield points(term(field, word.text), Points.ONE_EDIT)
+    if reach == Reach.NAMES and word.fields:
+        return
     for field in word.others:
         if len(word.text) in _ONE_EDIT:
             edits = _edits(field, word.text, 1, begun=word.is_last)
@@ -255,13 +279,13 @@ def _forgiving_ways(place: int, words: Sequence[_Word], *, may_swap: bool) -> It
         yield _strict(pair)
 
 
-def _mistaken_ways(word: _Word, field: Field) -> Iterator[Query]:
+def _mistaken_ways(word: _Word, field: Field, reach: Reach) -> Iterator[Query]:
     text, less = word.text, _less(field)
     if len(text) in _ONE_EDIT:
         yield points(_edits(field, text, 1), Points.ONE_EDIT - less)
-        if word.is_last:
+        if word.is_last and reach > Reach.NAMES:
             yield points(_edits(field, text, 1, begun=True), Points.TWO_EDITS - less)
-    if len(text) in _TWO_EDITS:
+    if reach == Reach.FAR and len(text) in _TWO_EDITS:
         yield points(_edits(field, text, 2), Points.TWO_EDITS - less)
     key = sound_key(text)
     if len(key) > 1:
@@ -381,20 +405,20 @@ def _within(near: Position, radius_km: float) -> Query:
 
 def _bonus(query: SearchQuery) -> Iterator[Query]:
     """Yield what puts an answer forward without being a condition."""
-    names = [("f", query.family), ("g", query.given)]
-    for letter, text in names:
+    for letter, text in (("f", query.family), ("g", query.given), ("c", query.city)):
         whole = "".join(fold(text[:MAX_TEXT]))[:MAX_WORD]
         if whole:
             yield points(term(Field.WHOLE, f"{letter}:{whole}"), Points.WHOLE)
     words = fold(query.text[:MAX_TEXT])[:MAX_TERMS]
-    runs = (
-        "".join(words[start : start + size])[:MAX_WORD]
-        for start in range(len(words))
-        for size in range(1, min(_MAX_RUN, len(words) - start) + 1)
-    )
-    for run in dict.fromkeys(runs):
-        for letter in "fg":
-            yield points(term(Field.WHOLE, f"{letter}:{run}"), Points.WHOLE)
+    runs = {
+        "".join(words[start : start + size])[:MAX_WORD]: size
+        for size in range(1, min(_MAX_RUN, len(words)) + 1)
+        for start in range(len(words) - size + 1)
+    }
+    for run, size in runs.items():
+        worth = Points.WHOLE + Points.LONGER * (size - 1)
+        for letter in "fgc":
+            yield points(term(Field.WHOLE, f"{letter}:{run}"), worth)
     if query.correspondents:
         known = sorted(query.correspondents)
         yield points(Query.term_set_query(schema(), Field.ID, known), Points.KNOWN)

@@ -11,7 +11,7 @@ from typing import Final
 
 import tantivy
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Part of the name of every index folder: other fields or other keys make another folder."""
 
 
@@ -30,7 +30,7 @@ class Field(StrEnum):
     FAMILY = "family"
     GIVEN = "given"
     WHOLE = "whole"
-    """The name and the first name, each written as one word: `f:legoff`, `g:jeanpaul`."""
+    """Name, first name and towns, each written as one word: `f:legoff`, `g:jeanpaul`, `c:lepuy`."""
     FAMILY_SOUND = "family_sound"
     GIVEN_SOUND = "given_sound"
     BEGINNING = "beginning"

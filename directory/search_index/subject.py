@@ -10,7 +10,7 @@ Shapes
 
 from collections.abc import Iterable
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Final, NamedTuple
 
 from directory.codes import code_lists, speciality_words
@@ -95,7 +95,7 @@ def build_entry(subject: Subject) -> Entry:
         "weight": _weight(subject),
         "family": family.words,
         "given": given.words,
-        "whole": f"{family.whole} {given.whole}",
+        "whole": f"{family.whole} {given.whole} {where.towns}",
         "family_sound": family.sounds,
         "given_sound": given.sounds,
         "beginning": " ".join(beginnings),
@@ -136,6 +136,7 @@ class _Where(NamedTuple):
 
     words: dict[str, None]
     cities: str
+    towns: str
     structures: str
     streets: str
     postcodes: str
@@ -183,11 +184,13 @@ def _jobs(
 @lru_cache(maxsize=16_384)  # many people work in one place, and in no other
 def _places(places: tuple[Place, ...], label: str) -> _Where:
     cities: dict[str, None] = {}
+    towns: dict[str, None] = {}
     structures: dict[str, None] = dict.fromkeys(fold_content(label)) if label else {}
     streets: dict[str, None] = {}
     departments: dict[str, None] = {}
     for place in places:
         cities.update(dict.fromkeys(_city_words(place.city, place.postcode)))
+        towns[_town(place.city)] = None
         structures.update(dict.fromkeys(fold_content(place.name)))
         structures.update(dict.fromkeys(fold_content(place.trade_name)))
         streets.update(dict.fromkeys(fold_content(place.street)))
@@ -202,6 +205,7 @@ def _places(places: tuple[Place, ...], label: str) -> _Where:
     return _Where(
         words={**cities, **structures, **dict.fromkeys([*postcodes, *area[0]]), **streets},
         cities=" ".join(cities),
+        towns=" ".join(towns),
         structures=" ".join(structures),
         streets=" ".join(streets),
         postcodes=" ".join(postcodes),
@@ -218,6 +222,14 @@ def _city_words(city: str, postcode: str) -> tuple[str, ...]:
     words = [word for word in fold_content(city) if not word.isdigit()]
     number = arrondissement_of(postcode)
     return _unique([*words, str(number), f"{number}e"] if number else words)
+
+
+@lru_cache(maxsize=65_536)
+def _town(city: str) -> str:
+    """Write the name of a town as one word, up to an arrondissement or a cedex."""
+    is_name = takewhile(lambda word: not (word[0].isdigit() or word == "cedex"), fold(city))
+    whole = "".join(is_name)[:MAX_WORD]
+    return f"c:{whole}" if whole else ""
 
 
 @lru_cache(maxsize=1_024)

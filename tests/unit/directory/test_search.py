@@ -227,6 +227,7 @@ def test_a_cursor_of_another_directory_has_expired(filled: Connection) -> None:
         ("Élodie d'Œuvre-Saint-Étienne", ("elodie", "d", "oeuvre", "st", "etienne")),
         ("L\u2019Haÿ-les-Roses", ("l", "hay", "les", "roses")),
         ("ŁØÞ ﬁ ①", ("loth", "fi", "1")),
+        ("SAINTPERRIN Sainte-Marie", ("stperrin", "ste", "marie")),
         ("日本", ()),
         ("a" * 100, ("a" * 40,)),
     ],
