@@ -3,8 +3,8 @@
 A thread takes whatever has arrived, appends it to the segment of this process, syncs once, and
 answers everybody (group commit; performance depends little on how slow the disk syncs). Bodies are
 handed to it when a turn of the event loop brings no more, so that those which are ready together
-are written together (docs/adr/0031). A segment is begun when the first body arrives: what an earlier
-run left behind is never appended to.
+are written together (docs/adr/0031). A segment is begun when the first body arrives: what an
+earlier run left behind is never appended to.
 
 Errors
     Nothing is half stored. Without room the batch is taken back; a segment whose sync failed is
