@@ -9,7 +9,14 @@ import pytest
 from lxml import etree
 
 from mss.clinical import vocabulary
-from mss.clinical.cda import CdaSyntaxError, StructuredBody, build_cda, parse_cda, read_sections
+from mss.clinical.cda import (
+    CdaSyntaxError,
+    FileBody,
+    StructuredBody,
+    build_cda,
+    parse_cda,
+    read_sections,
+)
 from mss.clinical.metadata import Action
 from mss.clinical.people import Identifier
 from mss.clinical.sample import Letter
@@ -505,3 +512,13 @@ def test_every_kind_of_refusal_has_its_own_permanent_code() -> None:
     assert len({kind.code for kind in kinds}) == len(kinds)
     assert all(kind.code.startswith("archive-") for kind in kinds)
     assert not any(kind.retryable for kind in kinds)
+
+
+def test_a_document_that_packs_like_a_bomb_can_be_opened_again(letter: Letter) -> None:
+    """A scan of white pages is no attack; receivers would take it for one if it were deflated."""
+    scan = FileBody("image/tiff", b"II*\x00" + bytes(3 * 1024 * 1024))
+    document = build_cda(parse_cda(letter.cda).header, scan)
+
+    read = read_archive(build_archive([document], set_uuid=SET_ID, at=AT))
+
+    assert read.documents[0].octets == document
