@@ -1,12 +1,14 @@
 """Fetch what the lines of a result show: people with their mailboxes, mailboxes of structures."""
 
-from collections.abc import Iterable, Sequence
+from collections import namedtuple
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, and_, select
 
 from directory.folding import fold
 from directory.identifiers import NationalPersonId
@@ -73,36 +75,42 @@ def find_sheet(connection: Connection, identifier: str) -> OrganizationSheet | N
 
 
 class _Rows:
-    """All the rows that the lines of a page need."""
+    """All the rows that the lines of a page need.
+
+    Args:
+        people: One for each person and skill.
+        roles: Each with its place.
+        mailboxes: Each with its place.
+        labels: Of all codes in them.
+    """
 
     def __init__(
         self,
         *,
         people: Sequence[Any],
-        skills: Sequence[Any],
         roles: Sequence[Any],
         mailboxes: Sequence[Any],
-        places: Sequence[Any],
+        places: Mapping[str, Any],
         labels: Labels,
     ) -> None:
         self._labels = labels
-        self._people = {row.id: row for row in people}
-        self._places = {row.key: build_organization(row, labels) for row in places}
-        self._skills = _grouped(skills)
-        self._roles = _grouped(roles)
-        self._held = _grouped(row for row in mailboxes if row.practitioner_id is not None)
+        self._people = _grouped(people, "id")
+        self._places = {key: build_organization(row, labels) for key, row in places.items()}
+        self._roles = _grouped(roles, "practitioner_id")
+        self._held = _grouped(mailboxes, "practitioner_id")
         self._shared = {row.id: row for row in mailboxes if row.practitioner_id is None}
 
     def person(self, number: int) -> Practitioner | None:
         """Put a person together."""
-        row = self._people.get(number)
-        if row is None:
+        rows = self._people.get(number)
+        if rows is None:
             return None
-        roles = sorted(self._roles.get(number, ()), key=lambda r: r.activity != STANDARD_ACTIVITY)
+        roles = sorted(self._roles.get(number, ()), key=_order_of_roles)
+        skills = sorted((row.code, row.kind) for row in rows if row.code is not None)
         return build_practitioner(
-            row,
+            rows[0],
             self._labels,
-            skills=[build_skill(skill, self._labels) for skill in self._skills.get(number, ())],
+            skills=[build_skill(kind, code, self._labels) for code, kind in skills],
             roles=[
                 build_role(role, self._labels, self._places.get(role.organization_key))
                 for role in roles
@@ -111,9 +119,11 @@ class _Rows:
 
     def mailboxes_of(self, number: int, holder: Practitioner) -> list[MailboxEntry]:
         """Put the mailboxes of a person together, the one to prefer first."""
+        rows = self._held.get(number)
+        if rows is None:
+            return []
         plain = replace(holder, skills=(), roles=())
-        rows = sorted(self._held.get(number, ()), key=lambda row: int(row.id))
-        return prefer(self._build(row, plain) for row in rows)
+        return prefer(self._build(row, plain) for row in sorted(rows, key=_number))
 
     def mailbox(self, number: int) -> MailboxEntry | None:
         """Put the mailbox of a structure together."""
@@ -125,34 +135,72 @@ class _Rows:
         return build_mailbox(row, practitioner=holder, organization=place)
 
 
+_number: Final = attrgetter("id")
+
+
+def _order_of_roles(row: Any) -> tuple[bool, int]:  # noqa: ANN401 - a row
+    return row.activity != STANDARD_ACTIVITY, row.id
+
+
+def _shown(table: Any) -> list[Any]:  # noqa: ANN401 - a table
+    """List the columns that a line needs."""
+    return [column for column in table.c if column.name not in _INTERNAL]
+
+
+_INTERNAL: Final = {
+    *("born", "gone", "changed_at", "digest", "mention", "masked"),
+    *("name_key", "trade_name_key", "city_key", "family_key", "given_key", "address_key"),
+}
+_PLACE_COLUMNS: Final = _shown(tables.organization)
+_Place: Any = namedtuple("_Place", [column.name for column in _PLACE_COLUMNS])  # type: ignore[misc]  # noqa: PYI024 -- its fields are those of the table
+
+
+@lru_cache(maxsize=16)
+def _people(generation: int) -> PreparedList:
+    """Prepare the statement that fetches people, with a row for each skill."""
+    person, skill = tables.practitioner, tables.skill
+    skilled = and_(skill.c.practitioner_id == person.c.id, tables.in_force(skill, generation))
+    query = (
+        select(*_shown(person), skill.c.kind, skill.c.code)
+        .select_from(person.outerjoin(skill, skilled))
+        .where(tables.in_force(person, generation))
+    )
+    return PreparedList(lambda items: query.where(person.c.id.in_(items)))
+
+
 @lru_cache(maxsize=64)
-def _statement(name: str, generation: int) -> PreparedList:
-    """Prepare the statement that fetches rows of one table in one generation."""
-    table: Any = getattr(tables, name.partition(" ")[0])
-    column = table.c[name.partition(" ")[2]]
-    shown = select(table).where(tables.in_force(table, generation))
+def _placed(name: str, by: str, generation: int) -> PreparedList:
+    """Prepare the statement that fetches situations or mailboxes, each with its place."""
+    table: Any = getattr(tables, name)
+    place = tables.organization
+    joined = and_(place.c.key == table.c.organization_key, tables.in_force(place, generation))
+    query = (
+        select(*_shown(table), *(column.label(f"of_{column.name}") for column in _PLACE_COLUMNS))
+        .select_from(table.outerjoin(place, joined))
+        .where(tables.in_force(table, generation))
+    )
     if table is tables.mailbox:
-        shown = shown.where(table.c.liste_rouge.is_(False))
-    return PreparedList(lambda items: shown.where(column.in_(items)))
+        query = query.where(table.c.liste_rouge.is_(False))
+    return PreparedList(lambda items: query.where(table.c[by].in_(items)))
 
 
 def _fetch(connection: Connection, generation: int, lines: Sequence[Line]) -> _Rows:
-    people = [line.subject for line in lines if line.subject > 0]
-    numbers = [-line.subject for line in lines if line.subject < 0]
-
-    def run(name: str, items: Sequence[Any]) -> list[Any]:
-        return _statement(name, generation).run(connection, items) if items else []
-
-    persons = run("practitioner id", people)
-    skills = run("skill practitioner_id", people)
-    roles = run("role practitioner_id", people)
-    mailboxes = run("mailbox practitioner_id", people) + run("mailbox id", numbers)
-    keys = dict.fromkeys(row.organization_key for row in (*roles, *mailboxes))
-    places = run("organization key", [key for key in keys if key])
-    codes = codes_in(persons, skills, roles, places)
+    numbers = [line.subject for line in lines if line.subject > 0]
+    shared = [-line.subject for line in lines if line.subject < 0]
+    people = _people(generation).run(connection, numbers)
+    roles = _placed("role", "practitioner_id", generation).run(connection, numbers)
+    mailboxes = [
+        *_placed("mailbox", "practitioner_id", generation).run(connection, numbers),
+        *_placed("mailbox", "id", generation).run(connection, shared),
+    ]
+    places = {
+        row.of_key: _Place._make(row[-len(_PLACE_COLUMNS) :])
+        for row in (*roles, *mailboxes)
+        if row.of_key is not None
+    }
+    codes = codes_in(people, (row for row in people if row.code), roles, places.values())
     return _Rows(
-        people=persons,
-        skills=skills,
+        people=people,
         roles=roles,
         mailboxes=mailboxes,
         places=places,
@@ -184,10 +232,11 @@ def _labels(connection: Connection, generation: int, codes: set[str]) -> Labels:
     return known.labels
 
 
-def _grouped(rows: Iterable[Any]) -> dict[int, list[Any]]:
+def _grouped(rows: Iterable[Any], by: str) -> dict[int, list[Any]]:
     groups: dict[int, list[Any]] = {}
+    key = attrgetter(by)
     for row in rows:
-        groups.setdefault(row.practitioner_id, []).append(row)
+        groups.setdefault(key(row), []).append(row)
     return groups
 
 

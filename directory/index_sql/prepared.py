@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Connection, Dialect, Select, bindparam
+from sqlalchemy import BindParameter, Connection, Dialect, Float, Select, bindparam
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import ReturningUpdate
@@ -112,7 +112,8 @@ class Prepared:
             results=tuple(
                 (place, process)
                 for place, type_ in enumerate(self._types)
-                if (process := type_.dialect_impl(dialect).result_processor(dialect, None))
+                if not isinstance(type_, Float)  # drivers give floats; ours would need their codes
+                and (process := type_.dialect_impl(dialect).result_processor(dialect, None))
             ),
         )
         self._compiled[dialect.name] = compiled

@@ -6,7 +6,7 @@ Codes are stored without their labels; the labels of one answer are fetched toge
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
 from directory.address import MailAddress
 from directory.identifiers import FINESS, SIREN, SIRET, NationalPersonId
@@ -28,7 +28,8 @@ STANDARD_ACTIVITY: Final = "GENR01"
 """TRE_R22: ordinary care; such roles come first."""
 
 Labels = Mapping[tuple[str, str], str]
-AnyRow = Row[Any]
+AnyRow = Any
+"""A row with the columns of its table, of SQLAlchemy or of a prepared statement."""
 
 
 def find_labels(connection: Connection, codes: Iterable[str]) -> Labels:
@@ -71,7 +72,8 @@ def load_practitioners(
     organizations = {row.key: build_organization(row, labels) for row in places}
     skills_of: dict[int, list[Skill]] = {}
     for row in skills:
-        skills_of.setdefault(row.practitioner_id, []).append(build_skill(row, labels))
+        skill = build_skill(row.kind, row.code, labels)
+        skills_of.setdefault(row.practitioner_id, []).append(skill)
     roles_of: dict[int, list[PracticeRole]] = {}
     for row in sorted(roles, key=lambda r: r.activity != STANDARD_ACTIVITY):
         roles_of.setdefault(row.practitioner_id, []).append(
@@ -221,10 +223,10 @@ def coded(name: str, code: str, labels: Labels) -> Coded | None:
     return Coded(code=code, label=labels.get((name, code), "")) if code else None
 
 
-def build_skill(row: AnyRow, labels: Labels) -> Skill:
-    """Make a skill of a row of `directory_skill`."""
-    kind = Coded(code=row.kind, label=labels.get(("skill-kind", row.kind), ""))
-    return Skill(kind=kind, code=row.code, label=labels.get(("skill", row.code), ""))
+def build_skill(kind: str, code: str, labels: Labels) -> Skill:
+    """Make a skill of the codes in a row of `directory_skill`."""
+    coded_kind = Coded(code=kind, label=labels.get(("skill-kind", kind), ""))
+    return Skill(kind=coded_kind, code=code, label=labels.get(("skill", code), ""))
 
 
 def build_role(row: AnyRow, labels: Labels, place: Organization | None) -> PracticeRole:

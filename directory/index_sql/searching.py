@@ -194,7 +194,7 @@ def _page(connection: Connection, view: View, query: SearchQuery, place: Cursor)
         near = _middle(connection, query.near_postcode)
         if near is None:
             return SearchPage(hits=(), total=0, generation=place.generation)
-    asked = replace(query, near=near)
+    asked = query if near is query.near else replace(query, near=near)
     end = place.offset + query.page_size
     found = answer(view, asked, end=end)
     lines = found.lines[place.offset : end]
