@@ -190,11 +190,15 @@ def filled(
         open_engine(request.param, folder, request) as engine,
         engine.connect() as connection,
     ):
-        index_sql.import_snapshot(connection, folder, at=AT)
+        index_sql.import_snapshot(connection, folder, at=AT, search_folder=folder / "search")
+        connection.info["desk"] = index_sql.SearchDesk(folder / "search")
         yield connection
 
 
 def search(connection: Connection, query: SearchQuery) -> SearchPage:
-    """Search with an index made for this question."""
+    """Search with the desk of the connection, or with an index made for this question."""
+    desk = connection.info.get("desk")
+    if isinstance(desk, index_sql.SearchDesk):
+        return desk.search(connection, query)
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         return index_sql.SearchDesk(Path(folder)).search(connection, query)
