@@ -16,6 +16,8 @@ def read_code(code: Code | None, *, notes: Notes, where: str) -> Code | None:
         return None
     if not code.code.strip():
         notes.add("letter-field-missing", f"{where}/code")
+    elif code.code.split() != [code.code]:
+        notes.add("letter-code-blank", f"{where}/code")
     if not is_oid(code.system):
         notes.add("letter-code-system", f"{where}/system")
     return code

@@ -15,7 +15,7 @@ from mss.clinical.draft_notes import Notes
 from mss.clinical.people import Address, Telecom
 
 _PHONE: Final = re.compile(r"\+?[0-9]{2,20}", re.ASCII)
-_MAIL: Final = re.compile(r"[^\s@<>\"]{1,64}@[^\s@<>\"]{1,190}")
+_MAIL: Final = re.compile(r"[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9.-]{1,190}", re.ASCII)
 _SPACING: Final = re.compile(r"[ .\-()/\u00a0\u202f]")
 
 

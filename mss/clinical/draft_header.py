@@ -252,7 +252,10 @@ class HeaderWriter:
         found = next((one for one in places if one.id), None)
         if found is None and authors:
             self.notes.add("letter-structure-missing", where)
-        return replace(found, practice_setting=None, part_of=None) if found else None
+        if found is None:
+            return None
+        # The schema gives whoever keeps a document one number, and neither setting nor parent.
+        return replace(found, telecoms=found.telecoms[:1], practice_setting=None, part_of=None)
 
     def _recipients(self) -> tuple[Actor, ...]:
         if not self.draft.recipients:
