@@ -38,6 +38,10 @@ TAGS: Final = (
         "description": "The health documents of a message: what they are, which replaces which, "
         "and each as XML, PDF or a safe page.",
     },
+    {
+        "name": "Hospital software",
+        "description": "HL7 v2 requests of hospital software; the same as over MLLP.",
+    },
     {"name": "Tracking", "description": "What became of what was sent."},
     {"name": "Recipients", "description": "Who can be reached, before sending."},
     {"name": "Directory", "description": "Professionals, structures and their mailboxes."},

@@ -100,6 +100,7 @@ STATUS_OF_ERROR: Final[Mapping[type[MSSError], int]] = {
     mss.StoreUnavailableError: 503,
     mss.TrustListMissingError: 503,
     mss.TrustListUnreachableError: 503,
+    mss.DirectoryUnreachableError: 503,
     mss.MailboxFullError: 507,
 }
 STATUSES: Final = {error.code: status for error, status in STATUS_OF_ERROR.items()}

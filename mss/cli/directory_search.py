@@ -5,7 +5,7 @@ import click
 from directory.model import Position
 from directory.search import SearchHit, SearchPage, SearchQuery, SortBy
 from mss.cli.compose import open_desk
-from mss.cli.root import answer, run, settings_of, tell
+from mss.cli.root import Command, answer, run, settings_of, tell
 
 
 class NearType(click.ParamType[Position | str]):
@@ -33,7 +33,7 @@ class NearType(click.ParamType[Position | str]):
         return found
 
 
-@click.command("search")
+@click.command("search", cls=Command)
 @click.argument("text", default="")
 @click.option("--id", "identifier", default="", help="RPPS number of the person.")
 @click.option("--family", default="", help="Name.")

@@ -47,7 +47,6 @@ from mss.clinical.mapping import patient_id
 from mss.clinical.metadata import Action, MetadataContentError
 from mss.clinical.narrative import Section
 from mss.clinical.patient import Patient
-from mss.clinical.pdf import build_copy, build_pdf
 from mss.clinical.people import Identifier
 from mss.clinical.xdm import (
     Application,
@@ -346,6 +345,8 @@ def _action(part: _Part) -> Action | None:
 
 def _finish(part: _Part, pdf_name: str) -> BuiltDocument:
     """Write a document and its copy; of a level 1 PDF the copy is the very file inside."""
+    from mss.clinical.pdf import build_copy, build_pdf  # noqa: PLC0415 -- mail doors load no drawing
+
     draft, header, body = part.draft, part.header, part.body
     if draft.cda is not None:
         cda = draft.cda.octets

@@ -23,7 +23,6 @@ from mss.clinical.document import CdaSyntaxError
 from mss.clinical.letter import cover
 from mss.clinical.metadata import Action, Author, MetadataContentError
 from mss.clinical.patient import Patient
-from mss.clinical.pdf import build_copy
 from mss.clinical.people import (
     ORGANIZATION_OID,
     PERSON_OID,
@@ -171,6 +170,8 @@ def build_enclosures(
     Raises:
         HL7RefusedError: The documents cannot be put into an archive.
     """
+    from mss.clinical.pdf import build_copy  # noqa: PLC0415 -- mail doors load no drawing
+
     masks = tuple(code for flag, code in MASKS.items() if request.wants(flag))
     documents = [one.octets for one in request.documents]
     try:

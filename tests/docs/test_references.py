@@ -17,6 +17,7 @@ HTTP_ONLY = ("api.",)
 SMTP_ONLY = ("mss.smtp.",)
 NO_DOOR = (
     "mss.clinical.",  # findings about a document, told beside it
+    "mss.hl7.",  # answered by its own table
     "mss.smtp.hosts",  # outcomes of a delivery
 )
 
