@@ -18,56 +18,60 @@ import re
 from functools import lru_cache
 from typing import Final
 
-
-def _rules(*pairs: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], ...]:
-    return tuple((re.compile(pattern), letters) for pattern, letters in pairs)
+_Rule = tuple[str, re.Pattern[str], str]
 
 
-# In this order: each rule sees what the ones before have left.
+def _rules(*rules: tuple[str, str, str]) -> tuple[_Rule, ...]:
+    return tuple((sign, re.compile(pattern), letters) for sign, pattern, letters in rules)
+
+
+# In this order: each rule sees what the ones before have left. A rule begins with letters without
+# which it has nothing to do, since most words need few rules.
 _RULES: Final = _rules(
     # Groups of consonants.
-    (r"ph", "f"),
-    (r"tz", "s"),
-    (r"(?<!s)ch(?=[rlnt])", "k"),  # Christian, but Schneider
-    (r"s?ch|sh", "C"),
-    (r"ck|[ck]?qu?", "k"),
-    (r"h", ""),
-    (r"bv", "v"),  # Lefebvre
-    (r"ti(?=on)", "si"),
-    (r"(?:ign|gn)i?(?=[aeiouy])|n[iy](?=[aeou])|gn", "N"),
-    (r"s?c(?=[eiy])", "s"),
-    (r"c", "k"),
-    (r"gu(?=[eiy])", "G"),
-    (r"ge(?=[aou])|je(?=[aou])", "j"),  # Georges, Jean
-    (r"g+(?=[eiy])", "j"),
-    (r"G", "g"),
-    (r"x(?=.)", "s"),  # Texier
-    (r"w", "v"),
+    ("ph", r"ph", "f"),
+    ("tz", r"tz", "s"),
+    ("ch", r"(?<!s)ch(?=[rlnt])", "k"),  # Christian, but Schneider
+    ("h", r"s?ch|sh", "C"),
+    ("ck", r"ck", "k"),
+    ("q", r"[ck]?qu?", "k"),
+    ("h", r"h", ""),
+    ("bv", r"bv", "v"),  # Lefebvre
+    ("tion", r"ti(?=on)", "si"),
+    ("n", r"(?:ign|gn)i?(?=[aeiouy])|n[iy](?=[aeou])|gn", "N"),
+    ("c", r"s?c(?=[eiy])", "s"),
+    ("c", r"c", "k"),
+    ("gu", r"gu(?=[eiy])", "G"),
+    ("e", r"ge(?=[aou])|je(?=[aou])", "j"),  # Georges, Jean
+    ("g", r"g+(?=[eiy])", "j"),
+    ("G", r"G", "g"),
+    ("x", r"x(?=.)", "s"),  # Texier
+    ("w", r"w", "v"),
     # Endings that are written and not heard.
-    (r"(?<=[aeiou]m)[bp]?[stx]*$", ""),  # Colomb, Deschamps
-    (r"(?<=n)[kgdt]?[sxz]*$", ""),  # Leblanc, Durand
-    (r"(?<=r)[gdt]?[sxz]*$", ""),  # Bourg, Girard
-    (r"(?<=..)[dtsxzp]+$", ""),
-    (r"(?<=..)er$", "e"),
+    ("m", r"(?<=[aeiou]m)[bp]?[stx]*$", ""),  # Colomb, Deschamps
+    ("n", r"(?<=n)[kgdt]?[sxz]*$", ""),  # Leblanc, Durand
+    ("r", r"(?<=r)[gdt]?[sxz]*$", ""),  # Bourg, Girard
+    ("", r"(?<=..)[dtsxzp]+$", ""),
+    ("er", r"(?<=..)er$", "e"),
     # Vowels written with several letters.
-    (r"e?aul(?=[^aeiouyl])|e?au", "o"),  # Gaultier is Gautier
-    (r"ou|oo", "U"),
-    (r"oin(?![aeiouyn])", "WI"),
-    (r"o[iy]", "W"),
-    (r"oeu|oe|eu", "e"),
+    ("au", r"e?aul(?=[^aeiouyl])|e?au", "o"),  # Gaultier is Gautier
+    ("o", r"ou|oo", "U"),
+    ("oin", r"oin(?![aeiouyn])", "WI"),
+    ("o", r"o[iy]", "W"),
+    ("e", r"oeu|oe|eu", "e"),
     # Nasal vowels: at the end, and before a consonant other than n and m.
-    (r"(?:ai|ei|i|y|u)[nm](?![aeiouynmAIOUW])", "I"),
-    (r"(?<=[iy])en(?![aeiouynmAIOUW])", "I"),  # Bastien
-    (r"[ae][nm](?![aeiouynmAIOUW])", "A"),
-    (r"o[nm](?![aeiouynmAIOUW])", "O"),
-    (r"[ae][iy]l+", "ei"),
-    (r"ill(?=[aeou]|$)", "i"),
-    (r"[ae][iy]", "e"),
+    ("", r"(?:ai|ei|i|y|u)[nm](?![aeiouynmAIOUW])", "I"),
+    ("en", r"(?<=[iy])en(?![aeiouynmAIOUW])", "I"),  # Bastien
+    ("", r"[ae][nm](?![aeiouynmAIOUW])", "A"),
+    ("o", r"o[nm](?![aeiouynmAIOUW])", "O"),
+    ("l", r"[ae][iy]l+", "ei"),
+    ("ill", r"ill(?=[aeou]|$)", "i"),
+    ("", r"[ae][iy]", "e"),
     # One letter for one sound; an e at the end may be mute (-e), or not (-er, -ez, -é).
-    (r"y", "i"),
-    (r"z", "s"),
-    (r"(.)\1+", r"\1"),
-    (r"(?<=..)e+$", ""),
+    ("y", r"y", "i"),
+    ("z", r"z", "s"),
+    ("", r"(.)\1+", r"\1"),
+    ("e", r"(?<=..)e+$", ""),
 )
 
 
@@ -75,6 +79,7 @@ _RULES: Final = _rules(
 def sound_key(word: str) -> str:
     """Return the key of how a folded word sounds."""
     key = word
-    for pattern, letters in _RULES:
-        key = pattern.sub(letters, key)
+    for sign, pattern, letters in _RULES:
+        if sign in key:
+            key = pattern.sub(letters, key)
     return key or word

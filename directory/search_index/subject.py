@@ -24,7 +24,8 @@ MAX_PLACES: Final = 40
 MAX_MAILBOXES: Final = 100
 _LETTERS: Final = " abcdefghijklmnopqrstuvwxyz"
 _LEVELS: Final = len(_LETTERS) ** 3
-_PERSON: Final = {True: (CodeKind.PERSON.word(),), False: ()}
+_PERSON: Final = {True: CodeKind.PERSON.word(), False: ""}
+_HAS_MAILBOX: Final = CodeKind.HAS_MAILBOX.word()
 
 
 class Place(NamedTuple):
@@ -83,13 +84,8 @@ def build_entry(subject: Subject) -> Entry:
     """Make the index entry of a subject."""
     family, given = _name("f", subject.family), _name("g", subject.given)
     jobs = _jobs(subject.professions, subject.specialities)
-    places = subject.places[:MAX_PLACES]
-    where = _places(places, subject.label)
+    where = _places(subject.places[:MAX_PLACES], subject.label)
     kinds, addresses = _mailboxes(subject.mailboxes[:MAX_MAILBOXES])
-    words = dict.fromkeys(jobs.words)
-    words.update(where.words)
-    beginnings = {**dict.fromkeys(family.beginnings), **dict.fromkeys(given.beginnings)}
-    beginnings.update(dict.fromkeys(["~" + word[:3] for word in words]))
     fields: dict[str, int | float | str] = {
         "id": subject.id,
         "weight": _weight(subject),
@@ -98,20 +94,20 @@ def build_entry(subject: Subject) -> Entry:
         "whole": f"{family.whole} {given.whole} {where.towns}",
         "family_sound": family.sounds,
         "given_sound": given.sounds,
-        "beginning": " ".join(beginnings),
-        "words": " ".join(words),
+        "beginning": f"{family.begun} {given.begun} {jobs.begun} {where.begun}",
+        "words": f"{jobs.words} {where.words}",
         "city": where.cities,
         "structure": where.structures,
         "street": where.streets,
-        "job": jobs.text,
+        "job": jobs.words,
         "postcode": where.postcodes,
-        "number": " ".join([*subject.numbers, *where.numbers]),
+        "number": f"{' '.join(subject.numbers)} {where.numbers}",
         "address": addresses,
-        "code": " ".join([*jobs.codes, *where.codes, *kinds, *_PERSON[subject.id > 0]]),
+        "code": f"{jobs.codes} {where.codes} {kinds} {_PERSON[subject.id > 0]}",
         "cell": where.cells,
     }
     names = f"{family.words}|{given.words}|{where.cities}|{where.points}"
-    return Entry({name: value for name, value in fields.items() if value != ""}, names.encode())
+    return Entry(fields, names.encode())
 
 
 class _Name(NamedTuple):
@@ -119,34 +115,36 @@ class _Name(NamedTuple):
 
     words: str
     sounds: str
-    beginnings: tuple[str, ...]
+    begun: str
     whole: str
 
 
 class _Jobs(NamedTuple):
-    """What somebody does: the words for it, and the codes."""
+    """What somebody does: the words for it, how they begin, and the codes."""
 
-    words: tuple[str, ...]
-    text: str
-    codes: tuple[str, ...]
+    words: str
+    begun: str
+    codes: str
 
 
 class _Where(NamedTuple):
     """All places together."""
 
-    words: dict[str, None]
+    words: str
+    begun: str
     cities: str
     towns: str
     structures: str
     streets: str
     postcodes: str
-    numbers: tuple[str, ...]
-    codes: tuple[str, ...]
+    numbers: str
+    codes: str
     cells: str
     points: str
 
 
 def _unique(words: Iterable[str]) -> tuple[str, ...]:
+    """Leave out what was there before; a word twice is no mistake in a field, but a slower one."""
     return tuple(dict.fromkeys(words))
 
 
@@ -160,7 +158,7 @@ def _name(letter: str, name: str) -> _Name:
     return _Name(
         words=" ".join(words),
         sounds=" ".join(_unique(map(sound_key, words))),
-        beginnings=_unique(word[:size] for word in words for size in (1, 2, 3)),
+        begun=" ".join(_unique([word[:size] for word in words for size in (1, 2, 3)])),
         whole=f"{letter}:{whole}" if whole else "",
     )
 
@@ -178,7 +176,7 @@ def _jobs(
     words = fold_content(" ".join(texts))
     codes = [CodeKind.PROFESSION.word(code) for code, _ in professions]
     codes += [CodeKind.SPECIALITY.word(code) for code, _ in specialities]
-    return _Jobs(words, " ".join(words), _unique(codes))
+    return _Jobs(" ".join(words), _begun(words), " ".join(codes))
 
 
 @lru_cache(maxsize=16_384)  # many people work in one place, and in no other
@@ -202,18 +200,25 @@ def _places(places: tuple[Place, ...], label: str) -> _Where:
         for place in places
         if place.latitude is not None and place.longitude is not None
     ]
+    words = {**cities, **structures, **dict.fromkeys([*postcodes, *area[0]]), **streets}
     return _Where(
-        words={**cities, **structures, **dict.fromkeys([*postcodes, *area[0]]), **streets},
+        words=" ".join(words),
+        begun=_begun(words),
         cities=" ".join(cities),
         towns=" ".join(towns),
         structures=" ".join(structures),
         streets=" ".join(streets),
         postcodes=" ".join(postcodes),
-        numbers=tuple(number.lower() for place in places for number in place.numbers if number),
-        codes=area[1],
+        numbers=" ".join([number.lower() for place in places for number in place.numbers]),
+        codes=" ".join(area[1]),
         cells=" ".join(_unique(cell for point in points for cell in cells_of(*point))),
-        points=" ".join(f"{latitude},{longitude}" for latitude, longitude in points),
+        points=" ".join([f"{latitude},{longitude}" for latitude, longitude in points]),
     )
+
+
+def _begun(words: Iterable[str]) -> str:
+    """Write how words that are no names begin."""
+    return " ".join(_unique(["~" + word[:3] for word in words]))
 
 
 @lru_cache(maxsize=65_536)
@@ -243,14 +248,14 @@ def _departments(codes: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ..
     return _unique(words), _unique(map(CodeKind.DEPARTMENT.word, known))
 
 
-def _mailboxes(mailboxes: tuple[tuple[str, str], ...]) -> tuple[tuple[str, ...], str]:
+def _mailboxes(mailboxes: tuple[tuple[str, str], ...]) -> tuple[str, str]:
     """List the codes and the addresses of mailboxes."""
     if not mailboxes:
-        return (), ""
+        return "", ""
     kinds = _unique(_kind(kind) for kind, _ in mailboxes)
     addresses = [address.lower() for _, address in mailboxes]
     addresses += [address[address.rindex("@") :] for address in addresses]
-    return (*kinds, CodeKind.HAS_MAILBOX.word()), " ".join(_unique(addresses))
+    return " ".join((*kinds, _HAS_MAILBOX)), " ".join(_unique(addresses))
 
 
 @lru_cache(maxsize=256)
