@@ -265,6 +265,7 @@ def _finder(desk: Desk) -> CertificateFinder | None:
     return CertificateFinder(
         database=desk.database,
         source=source,
+        trust=desk.trust,
         settings=desk.settings.directory,
         clock=desk.clock,
     )

@@ -1,7 +1,8 @@
 """Find a certificate for somebody to whom a letter is about to leave.
 
 Only for such a recipient is anybody asked, once, and only if no certificate was published here for
-the mailbox or its domain. What comes back is believed if it names that very address, leads to an
+the mailbox or its domain. What comes back is believed if it is tied to that very mailbox (it names
+the address, its domain, or a structure that operates the domain after the trust list), leads to an
 anchor, may encrypt mail and is not revoked; the rest is dropped. It is judged again at each use.
 
 Units
@@ -15,20 +16,24 @@ Sources
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from crypto.certificates import Certificate, parse_certificate
 from crypto.errors import CryptoError, IndeterminateError
+from crypto.trust import Usage, validate
 from directory import index_sql
 from directory.address import MailAddress
 from directory.index_sql import FoundCertificate
 from mss.clock import Clock
+from mss.model.security import Binding
+from mss.policy.binding import binding_of
 from mss.ports import CertificateSource
 from mss.settings import DirectorySettings
 from mss.store.engine import Connection, Database
+from mss.trust_space import TrustSpace
 
 TROUBLE: Final = timedelta(minutes=1)
 KEPT: Final = timedelta(days=7)
@@ -44,22 +49,17 @@ class CertificateFinder:
 
     Attributes:
         source: Whom to ask.
+        trust: Whom to believe.
     """
 
     database: Database
     source: CertificateSource
+    trust: TrustSpace
     settings: DirectorySettings
     clock: Clock
 
-    async def look_up(
-        self, addresses: Sequence[MailAddress], *, validate: Callable[[Certificate], None]
-    ) -> None:
-        """Find what can be found for recipients; afterwards it is where all certificates are.
-
-        Args:
-            addresses: The recipients of one letter.
-            validate: Lets a certificate pass that may be encrypted for now; raises what is wrong.
-        """
+    async def look_up(self, addresses: Sequence[MailAddress]) -> None:
+        """Find what can be found for the recipients of a letter; it is kept with all the others."""
         now = self.clock.now()
         unanswered = await self.database.read(
             lambda c: index_sql.list_unanswered(c, addresses[:MAX_RECIPIENTS], at=now)
@@ -80,7 +80,7 @@ class CertificateFinder:
         except TimeoutError:
             _log.warning("directories of certificates did not answer in time")
         judged = await asyncio.to_thread(
-            lambda: {each: self._judge(each, octets, validate) for each, octets in answers.items()}
+            lambda: {each: self._judge(each, octets) for each, octets in answers.items()}
         )
 
         def keep(connection: Connection) -> None:
@@ -92,10 +92,7 @@ class CertificateFinder:
         await self.database.write(keep)
 
     def _judge(
-        self,
-        address: MailAddress,
-        octets: Sequence[bytes] | None,
-        validate: Callable[[Certificate], None],
+        self, address: MailAddress, octets: Sequence[bytes] | None
     ) -> tuple[list[FoundCertificate] | None, timedelta]:
         """Keep the certificates that hold; say how long to believe that these are all."""
         if octets is None:
@@ -105,9 +102,9 @@ class CertificateFinder:
         for der in octets[:MAX_CERTIFICATES]:
             try:
                 certificate = parse_certificate(der)
-                if not names_mailbox(certificate, address):
+                if not self._is_for(certificate, address):
                     continue
-                validate(certificate)
+                validate_recipient(certificate, trust=self.trust, at=self.clock.now())
             except IndeterminateError:
                 is_open = True  # its revocation list is being fetched
                 continue
@@ -125,17 +122,33 @@ class CertificateFinder:
         absent = timedelta(seconds=self.settings.ldap_absent_seconds)
         return found, min(TROUBLE, absent) if is_open else absent
 
+    def _is_for(self, certificate: Certificate, address: MailAddress) -> bool:
+        """Tell whether a certificate is tied to the mailbox: else somebody else would read."""
+        binding = binding_of(
+            author_key=address.key,
+            signer_addresses=certificate.mail_addresses,
+            signer_domains=certificate.dns_names,
+            signer_structure=certificate.structure_id,
+            mailbox_structures=frozenset(),
+            operator_structures=self.trust.operator_structures(str(address.domain)),
+        )
+        return binding is not Binding.NONE
+
     async def forget(self) -> None:
         """Forget what was found for letters of long ago."""
         before = self.clock.now() - KEPT
         await self.database.write(lambda c: index_sql.forget_answers(c, asked_before=before))
 
 
-def names_mailbox(certificate: Certificate, address: MailAddress) -> bool:
-    """Tell whether a certificate names an address: itself, or its whole domain (`@domain`)."""
-    local, _, domain = address.key.rpartition("@")
-    for name in certificate.mail_addresses:
-        its_local, _, its_domain = name.rpartition("@")
-        if its_domain.lower() == domain and its_local.lower() in ("", local):
-            return True
-    return False
+def validate_recipient(certificate: Certificate, *, trust: TrustSpace, at: datetime) -> None:
+    """Let pass a certificate that may be encrypted for at an instant.
+
+    Raises:
+        CryptoError: What is wrong with it.
+    """
+    validate(
+        certificate,
+        store=trust.store,
+        profile=trust.profile(Usage.MAIL_ENCRYPTION),
+        at=at,
+    )

@@ -35,7 +35,7 @@ from mss.mime import entity as entities
 from mss.mime.parse import ParsedMessage
 from mss.model.principal import PeerPrincipal, Principal
 from mss.model.security import Security, Verdict
-from mss.pipeline.certificate_finding import CertificateFinder
+from mss.pipeline.certificate_finding import CertificateFinder, validate_recipient
 from mss.pipeline.opening import Opened, Opener
 from mss.pipeline.own_keys import KeysInForce
 from mss.pipeline.signers import Judge
@@ -185,7 +185,7 @@ class Protection:
         """Find out how to encrypt for each recipient, in one look at the database."""
         addresses = [route.address for route in routes]
         if self.finder is not None:
-            await self.finder.look_up(addresses, validate=self.validate)
+            await self.finder.look_up(addresses)
 
         def look(
             connection: Connection,
@@ -245,12 +245,7 @@ class Protection:
 
     def validate(self, certificate: Certificate) -> None:
         """Let pass a certificate that may be encrypted for now; raises what is wrong with it."""
-        trust.validate(
-            certificate,
-            store=self.trust.store,
-            profile=self.trust.profile(trust.Usage.MAIL_ENCRYPTION),
-            at=self.clock.now(),
-        )
+        validate_recipient(certificate, trust=self.trust, at=self.clock.now())
 
     def _seal(self, raw: bytes, plans: Sequence[_Plan], blind_copy_to: str | None) -> bytes:
         """Sign, then encrypt when there is anybody to encrypt for."""
