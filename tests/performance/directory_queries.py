@@ -5,7 +5,8 @@ lost, added, exchanged and mistyped anywhere; spellings are changed for others t
 
 Shapes
     An `Asked` holds what is typed, the same in fields for engines that need them, and whom it is
-    about. A line is right if the query cannot tell it from that person.
+    about. A line is right if the query cannot tell it from that person: whoever types `Martin Lyon`
+    is answered by any Martin who works somewhere in Lyon, whatever the arrondissement.
 """
 
 import random
@@ -13,6 +14,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
+
+from directory.folding import fold
 
 LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 VOWELS: Final = "aeiouy"
@@ -57,25 +60,35 @@ SOUNDS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A person as the rows have it."""
+    """A person as the rows have it, with everything that the person has several of."""
 
     number: int
     family: str
     given: str
-    city: str = ""
-    postcode: str = ""
-    speciality: str = ""
-    speciality_label: str = ""
+    cities: tuple[str, ...] = ()
+    postcodes: tuple[str, ...] = ()
+    specialities: tuple[str, ...] = ()
+    """Labels."""
+
+    @property
+    def towns(self) -> frozenset[str]:
+        """The cities as people type them."""
+        return frozenset(plain(town_of(city)) for city in self.cities)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One query."""
+    """One query.
+
+    Attributes:
+        fields: What is typed, by field.
+        is_right: Says whether a line is an answer.
+    """
 
     text: str
     target: Target
     fields: tuple[tuple[str, str], ...]
-    by: tuple[str, ...] = ("family", "given")
+    is_right: Callable[[Target], bool]
 
 
 def queries(kind: str, targets: list[Target], *, number: int, seed: int) -> Iterator[Asked]:
@@ -97,9 +110,21 @@ def plain(text: str) -> str:
     return text.lower().replace("œ", "oe").translate(table)
 
 
+def town_of(city: str) -> str:
+    """Leave out an arrondissement and a cedex."""
+    return re.sub(r"\s\d.*|\s(cedex|arrondissement).*", "", city, flags=re.IGNORECASE)
+
+
+def _has_names_of(target: Target) -> Callable[[Target], bool]:
+    names = fold(target.family), fold(target.given)
+    return lambda line: (fold(line.family), fold(line.given)) == names
+
+
 def _by_name(target: Target, family: str, given: str) -> Asked:
     fields = (("family", family), ("given", given))
-    return Asked(text=f"{family} {given}", target=target, fields=fields)
+    return Asked(
+        text=f"{family} {given}", target=target, fields=fields, is_right=_has_names_of(target)
+    )
 
 
 def _exact(target: Target, _chance: random.Random) -> Asked:
@@ -122,7 +147,12 @@ def _hyphen(target: Target, chance: random.Random) -> Asked | None:
 
 def _swapped(target: Target, _chance: random.Random) -> Asked:
     fields = (("family", target.given), ("given", target.family))
-    return Asked(text=f"{target.given} {target.family}", target=target, fields=fields)
+    return Asked(
+        text=f"{target.given} {target.family}",
+        target=target,
+        fields=fields,
+        is_right=_has_names_of(target),
+    )
 
 
 def _edited(word: str, chance: random.Random) -> str:
@@ -167,21 +197,29 @@ def _sounds_alike(target: Target, chance: random.Random) -> Asked | None:
     return None if spoiled == word else _by_name(target, spoiled, target.given)
 
 
-def _in_town(target: Target, _chance: random.Random) -> Asked | None:
-    town = re.sub(r"\s\d.*|\s(cedex|arrondissement).*", "", target.city, flags=re.IGNORECASE)
-    if not town:
+def _in_town(target: Target, chance: random.Random) -> Asked | None:
+    if not target.cities:
         return None
-    fields = (("family", target.family), ("city", town))
-    by = ("family", "city")
-    return Asked(text=f"{target.family} {town}", target=target, fields=fields, by=by)
+    town = town_of(chance.choice(target.cities))
+    family = fold(target.family)
+    return Asked(
+        text=f"{target.family} {town}",
+        target=target,
+        fields=(("family", target.family), ("city", town)),
+        is_right=lambda line: fold(line.family) == family and plain(town) in line.towns,
+    )
 
 
-def _speciality(target: Target, _chance: random.Random) -> Asked | None:
-    if not (target.speciality and target.postcode):
+def _speciality(target: Target, chance: random.Random) -> Asked | None:
+    if not (target.specialities and target.postcodes):
         return None
-    fields = (("speciality", target.speciality_label), ("postcode", target.postcode))
-    text = f"{target.speciality_label} {target.postcode}"
-    return Asked(text=text, target=target, fields=fields, by=("speciality", "postcode"))
+    label, postcode = chance.choice(target.specialities), chance.choice(target.postcodes)
+    return Asked(
+        text=f"{label} {postcode}",
+        target=target,
+        fields=(("speciality", label), ("postcode", postcode)),
+        is_right=lambda line: label in line.specialities and postcode in line.postcodes,
+    )
 
 
 KINDS: Final[dict[str, Callable[[Target, random.Random], Asked | None]]] = {
