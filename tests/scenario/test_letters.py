@@ -9,32 +9,11 @@ import pytest
 import pytest_asyncio
 
 from mss.clinical.cda import parse_cda
+from tests.support.letter_requests import AUTHOR, PATIENT, PDF
 from tests.support.operators import HOSPITAL, PRACTICES, Ground, Home, Pair, both_operating
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
-PDF = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n<pdfaid:part>1</pdfaid:part>\n%%EOF\n"
-PATIENT = {
-    "ins": "2540575114042",
-    "ins_oid": "1.2.250.1.213.1.4.10",
-    "birth_name": "PATIENT-FICTIF",
-    "given_names": "CAMILLE JEANNE",
-    "birth_date": "1954-05-14",
-    "sex": "F",
-    "birth_place": "75114",
-}
-AUTHOR = {
-    "rpps": "99000000010",
-    "family": "ESSAI",
-    "given": "Claire",
-    "suffix": "DR",
-    "specialty": {"code": "G15_10/SM04"},
-    "organization": {
-        "finess": "750000002",
-        "name": "Centre hospitalier ESSAI",
-        "sector": "SA01",
-    },
-}
 DISCHARGE = {
     "reason": "Dyspnée",
     "summary": "Insuffisance cardiaque aiguë, évolution favorable.",

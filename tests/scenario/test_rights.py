@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from api.app import create_app
+from tests.support.letter_requests import a_letter_request
 from tests.support.operators import (
     ACCOUNT,
     HOSPITAL,
@@ -32,6 +33,7 @@ NAMING: dict[tuple[str, str], object] = {
     ("GET", MAILBOX): None,
     ("GET", f"{MAILBOX}/messages"): None,
     ("POST", f"{MAILBOX}/messages"): {"to": [HOSPITAL.red_list], "subject": "x", "text": "x"},
+    ("POST", f"{MAILBOX}/letters"): a_letter_request(HOSPITAL.red_list),
     ("PATCH", f"{MAILBOX}/messages"): {"ids": ["0" * 32], "add_flags": ["seen"]},
     ("GET", MESSAGE): None,
     ("GET", f"{MESSAGE}/raw"): None,
@@ -47,6 +49,8 @@ GENERAL: dict[tuple[str, str], object] = {
     ("POST", "/v1/recipients/check"): {"addresses": [HOSPITAL.mailbox]},
     ("GET", "/v1/directory/search"): None,
     ("GET", "/v1/directory/practitioners/{rpps}"): None,
+    ("GET", "/v1/directory/organizations/{identifier}"): None,
+    ("POST", "/v1/hl7"): None,
 }
 routes = pytest.mark.parametrize(("method", "path"), NAMING, ids=[" ".join(one) for one in NAMING])
 
@@ -70,6 +74,7 @@ class House:
             number=1,
             form="html",
             rpps="99000000028",
+            identifier="750000002",
         )
 
 
