@@ -13,10 +13,13 @@ MEANINGS: Final = {
     408: "The body did not arrive in time.",
     409: "The request contradicts an earlier one.",
     410: "The reference was good and is over.",
+    412: "It was changed in the meantime, or another version of the protocol is spoken.",
     413: "The body is too large.",
     415: "The body is of a kind that is not read here.",
     422: "A field is not valid, or a rule of secure health mail forbids it.",
+    460: "The octets do not match their checksum; nothing of them was kept.",
     503: "Temporary trouble of the server; `Retry-After` says when to try again.",
+    507: "There is no room left for it.",
 }
 
 

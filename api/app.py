@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 
-from api import problems
+from api import problems, tus
 from api.description import describe, load_document, methods_by_path
 from api.fhir.routes import router as fhir_router
 from api.limits import BodyLimit, Framing, HeadAsGet, Journal
@@ -19,6 +19,7 @@ from api.routes import (
     admin_queue,
     directory,
     documents,
+    drafts,
     health,
     hl7,
     letters,
@@ -27,6 +28,7 @@ from api.routes import (
     pages,
     recipients,
     tracking,
+    uploads,
 )
 from api.sending import OVERHEAD_OCTETS
 from mss.services import Services
@@ -44,6 +46,8 @@ NO_TELEMETRY: Final[TelemetryConfig] = {
 API_ROUTERS: Final = (
     mailboxes.router,
     messages.router,
+    drafts.router,
+    uploads.router,
     letters.router,
     documents.router,
     tracking.router,
@@ -97,7 +101,9 @@ def _serving(app: FastAPI, services: Services, *, document: Mapping[str, Any]) -
         BodyLimit,
         limit_octets=limits.message_octets + OVERHEAD_OCTETS,
         seconds=limits.data_seconds,
+        upload_octets=limits.upload_octets,
     )
+    app.add_middleware(tus.TusFraming)
     app.add_middleware(Journal, clock=services.clock)
     app.add_middleware(Framing)
     return app

@@ -42,10 +42,12 @@ async def read_octets(request: Request, *, limit_octets: int) -> bytes:
     return b"".join(chunks)
 
 
-async def read_model(request: Request, model: type[Model]) -> Model:
+async def read_model(
+    request: Request, model: type[Model], *, limit_octets: int = SMALL_BODY_OCTETS
+) -> Model:
     """Read a small JSON body into a wire model."""
     media_type(request, JSON)
-    return parse_model(model, await read_octets(request, limit_octets=SMALL_BODY_OCTETS))
+    return parse_model(model, await read_octets(request, limit_octets=limit_octets))
 
 
 def describe(model: type[BaseModel]) -> dict[str, object]:

@@ -14,6 +14,7 @@ from directory.identifiers import RPPS
 from mss.errors import NotFoundError
 from mss.mailboxes.documents import DocumentDesk
 from mss.mailboxes.drafting import Drafting
+from mss.mailboxes.drafts import DraftDesk
 from mss.mailboxes.letters import LetterDesk
 from mss.mailboxes.lookup import DirectoryLookup
 from mss.mailboxes.reading import Reading
@@ -45,6 +46,10 @@ async def _drafting(services: ServicesDep) -> Drafting:
     return services.drafting
 
 
+async def _drafts(services: ServicesDep) -> DraftDesk:
+    return services.drafts
+
+
 async def _letters(services: ServicesDep) -> LetterDesk:
     return services.letters
 
@@ -60,6 +65,7 @@ async def _lookup(services: ServicesDep) -> DirectoryLookup:
 ReadingDep = Annotated[Reading, Depends(_reading)]
 DocumentsDep = Annotated[DocumentDesk, Depends(_documents)]
 DraftingDep = Annotated[Drafting, Depends(_drafting)]
+DraftsDep = Annotated[DraftDesk, Depends(_drafts)]
 LettersDep = Annotated[LetterDesk, Depends(_letters)]
 TrackingDep = Annotated[TrackingDesk, Depends(_tracking)]
 LookupDep = Annotated[DirectoryLookup, Depends(_lookup)]
@@ -88,6 +94,22 @@ async def _message_id(
     return message_id
 
 
+async def _upload_id(
+    upload_id: Annotated[str, Path(description="Identifier of the upload.")],
+) -> str:
+    if not _MESSAGE_ID.fullmatch(upload_id):
+        raise NotFoundError(what="upload")
+    return upload_id
+
+
+async def _draft_id(
+    draft_id: Annotated[str, Path(description="Identifier of the draft.")],
+) -> str:
+    if not _MESSAGE_ID.fullmatch(draft_id):
+        raise NotFoundError(what="draft")
+    return draft_id
+
+
 async def _part_path(
     path: Annotated[str, Path(description="Position of the part, as in IMAP: `1`, `2.1`.")],
 ) -> str:
@@ -107,5 +129,7 @@ async def _rpps(
 
 AddressPath = Annotated[str, Depends(_address)]
 MessageIdPath = Annotated[str, Depends(_message_id)]
+DraftIdPath = Annotated[str, Depends(_draft_id)]
+UploadIdPath = Annotated[str, Depends(_upload_id)]
 PartPath = Annotated[str, Depends(_part_path)]
 RPPSPath = Annotated[str, Depends(_rpps)]

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api.problems import MethodsAtPath
+from api.schemas.draft import SavedDraftIn, SendIn
 from api.schemas.letter import LetterIn
 from api.schemas.message import MarkRequest
 from api.schemas.problem import Problem
@@ -33,6 +34,16 @@ Unknown fields and parameters in what is sent are refused, so that a misspelt on
 TAGS: Final = (
     {"name": "Mailboxes", "description": "What the caller may open, and the messages inside."},
     {"name": "Messages", "description": "Send; read whole, and part by part."},
+    {
+        "name": "Drafts",
+        "description": "What is still being written: kept, changed by version, sent once, at once "
+        "or at its hour.",
+    },
+    {
+        "name": "Uploads",
+        "description": "Files of any size, before the message that carries them: tus 1.0.0, "
+        "continued where the line broke.",
+    },
     {
         "name": "Documents",
         "description": "The health documents of a message: what they are, which replaces which, "
@@ -52,6 +63,8 @@ READ_BY_HAND: Final[list[tuple[type[BaseModel], Literal["validation", "serializa
     (LetterIn, "validation"),
     (MarkRequest, "validation"),
     (RecipientsIn, "validation"),
+    (SavedDraftIn, "validation"),
+    (SendIn, "validation"),
     (Problem, "serialization"),
 ]
 FILE: Final = Path(__file__).with_name("openapi.json")

@@ -161,3 +161,14 @@ class RequestTimeoutError(MSSError):
     public_text: ClassVar[str] = "The request did not arrive in time."
     public_text_fr: ClassVar[str] = "La demande n'est pas arrivée à temps."
     next_step: ClassVar[str] = "Send it again over a better connection."
+
+
+@dataclass(eq=False)
+class TusVersionError(MSSError):
+    """A request about an upload does not name the version of the protocol that is spoken here."""
+
+    code: ClassVar[str] = "tus-version"
+    retryable: ClassVar[bool] = False
+    public_text: ClassVar[str] = "Uploads are read as tus 1.0.0 only."
+    public_text_fr: ClassVar[str] = "Les envois de fichiers suivent tus 1.0.0 uniquement."
+    next_step: ClassVar[str] = "Send the field Tus-Resumable: 1.0.0."

@@ -27,6 +27,7 @@ from api.errors import (
     RequestTooLargeError,
     UnsupportedMediaTypeError,
 )
+from api.tus import is_about_uploads
 from mss.clock import Clock
 from mss.errors import MSSError
 
@@ -134,12 +135,16 @@ def _log_unforeseen(request_id: str, error: Exception) -> None:
 class BodyLimit:
     """Stops reading a body at *limit_octets* or after *seconds*, and inflates none.
 
-    A declared length is believed when it is too large, and counted anyway when it is not.
+    A declared length is believed when it is too large, and counted anyway when it is not. Uploads,
+    which are stored as they arrive and continued when time is over, may be *upload_octets* long.
     """
 
-    def __init__(self, app: ASGIApp, *, limit_octets: int, seconds: float) -> None:
+    def __init__(
+        self, app: ASGIApp, *, limit_octets: int, seconds: float, upload_octets: int = 0
+    ) -> None:
         self.app = app
         self.limit_octets = limit_octets
+        self.upload_octets = upload_octets
         self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -147,7 +152,10 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        refusal = self._refusal(scope)
+        limit_octets = self.limit_octets
+        if is_about_uploads(scope["path"]):
+            limit_octets = max(limit_octets, self.upload_octets)
+        refusal = self._refusal(scope, limit_octets)
         if refusal is not None:
             scope.setdefault("state", {})["problem"] = refusal.code
             await problems.respond(refusal)(scope, receive, send)
@@ -163,22 +171,22 @@ class BodyLimit:
             except TimeoutError:
                 raise RequestTimeoutError from None
             read_octets += len(message.get("body", b""))
-            if read_octets > self.limit_octets:
+            if read_octets > limit_octets:
                 # Passes through whoever reads, up to the handler of problems.
-                raise RequestTooLargeError(limit_octets=self.limit_octets)
+                raise RequestTooLargeError(limit_octets=limit_octets)
             return message
 
         await self.app(scope, count, send)
 
-    def _refusal(self, scope: Scope) -> MSSError | None:
+    def _refusal(self, scope: Scope, limit_octets: int) -> MSSError | None:
         if len(scope["query_string"]) > MAX_QUERY_OCTETS:
             return AddressTooLongError(limit_octets=MAX_QUERY_OCTETS)
         headers = Headers(scope=scope)
         if headers.get("content-encoding", "identity").lower() != "identity":
             return UnsupportedMediaTypeError(accepted=())
         length = headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > self.limit_octets:
-            return RequestTooLargeError(limit_octets=self.limit_octets)
+        if length.isdecimal() and int(length) > limit_octets:
+            return RequestTooLargeError(limit_octets=limit_octets)
         return None
 
 

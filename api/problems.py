@@ -65,7 +65,10 @@ STATUS_OF_ERROR: Final[Mapping[type[MSSError], int]] = {
     mss.NotAdministratorError: 403,
     mss.ConflictError: 409,
     mss.EncryptedForClientError: 409,
+    mss.UploadIncompleteError: 409,
     errors.CursorExpiredError: 410,
+    errors.TusVersionError: 412,
+    mss.VersionDiffersError: 412,
     mss.MessageTooLargeError: 413,
     errors.RequestTooLargeError: 413,
     errors.AddressTooLongError: 414,
@@ -89,6 +92,7 @@ STATUS_OF_ERROR: Final[Mapping[type[MSSError], int]] = {
     mss.TooManyRecipientsError: 422,
     TrustListRefusedError: 422,
     mss.RateLimitedError: 429,
+    mss.ChecksumDiffersError: 460,  # as tus names it; no registered status says so much
     mss.TooManyFailuresError: 429,
     blobs.BlobDamagedError: 500,
     blobs.BlobMissingError: 500,
@@ -102,6 +106,7 @@ STATUS_OF_ERROR: Final[Mapping[type[MSSError], int]] = {
     mss.TrustListUnreachableError: 503,
     mss.DirectoryUnreachableError: 503,
     mss.MailboxFullError: 507,
+    mss.UploadsFullError: 507,
 }
 STATUSES: Final = {error.code: status for error, status in STATUS_OF_ERROR.items()}
 

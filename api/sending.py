@@ -1,7 +1,7 @@
 """Read what is to be sent, in any of the three forms that a client may choose.
 
-JSON with small attachments inside, a form with one JSON part `draft` and a part per file, or a
-complete `message/rfc822`. Octets of a form are never copied through base64.
+JSON with small attachments inside or named by their uploads, a form with one JSON part `draft` and
+a part per file, or a complete `message/rfc822`. Octets of a form are never copied through base64.
 
 Errors
     `UnsupportedMediaTypeError`, `MalformedFormError`, and those of `api.validation`.
@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from api import bodies
 from api.errors import InvalidFieldsError, MalformedFormError
 from api.multipart import FormPart, parse_form
-from api.schemas.sending import AttachmentHead, DraftIn
+from api.schemas.sending import AttachmentHead, AttachmentIn, DraftFields, DraftIn, UploadedIn
 from api.validation import field_errors, parse_model
-from mss.mailboxes.drafting import OutgoingAttachment, OutgoingDraft
+from mss.mailboxes.drafting import OutgoingAttachment, OutgoingDraft, UploadedAttachment
 
 DRAFT_PART: Final = "draft"
 # Escapes and the draft's own syntax make a request a little larger than the message it becomes.
@@ -61,10 +61,28 @@ def _attachment(part: FormPart, *, number: int) -> OutgoingAttachment:
 
 
 def _draft(draft: DraftIn, files: tuple[OutgoingAttachment, ...]) -> OutgoingDraft:
-    inside = tuple(
-        OutgoingAttachment(filename=one.filename, content_type=one.content_type, octets=one.content)
-        for one in draft.attachments
+    return outgoing(draft, (*map(_given, draft.attachments), *files))
+
+
+def _given(one: AttachmentIn | UploadedIn) -> OutgoingAttachment | UploadedAttachment:
+    if isinstance(one, UploadedIn):
+        return uploaded(one)
+    return OutgoingAttachment(
+        filename=one.filename, content_type=one.content_type, octets=one.content
     )
+
+
+def uploaded(one: UploadedIn) -> UploadedAttachment:
+    """Take a reference to an upload off the wire."""
+    return UploadedAttachment(
+        upload_id=one.upload, filename=one.filename, content_type=one.content_type or ""
+    )
+
+
+def outgoing(
+    draft: DraftFields, files: tuple[OutgoingAttachment | UploadedAttachment, ...]
+) -> OutgoingDraft:
+    """Take what somebody wrote off the wire."""
     return OutgoingDraft(
         to=draft.to,
         cc=draft.cc,
@@ -77,6 +95,7 @@ def _draft(draft: DraftIn, files: tuple[OutgoingAttachment, ...]) -> OutgoingDra
         references=draft.references,
         request_read_receipt=draft.request_read_receipt,
         request_delivery_receipt=draft.request_delivery_receipt,
-        attachments=(*inside, *files),
+        closes_conversation=draft.closes_conversation,
+        attachments=files,
         headers=tuple(draft.headers.items()),
     )

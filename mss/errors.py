@@ -410,6 +410,52 @@ class ConflictError(MSSError):
 
 
 @dataclass(eq=False)
+class VersionDiffersError(MSSError):
+    """The request was made for another version than the one that is there now."""
+
+    code: ClassVar[str] = "version-differs"
+    retryable: ClassVar[bool] = False
+    public_text: ClassVar[str] = "This was changed in the meantime."
+    public_text_fr: ClassVar[str] = "Ceci a été modifié entre-temps."
+    next_step: ClassVar[str] = "Read the present version, and decide again."
+
+
+@dataclass(eq=False)
+class ChecksumDiffersError(MSSError):
+    """What arrived is not what its checksum says; nothing of it was kept."""
+
+    code: ClassVar[str] = "checksum-differs"
+    retryable: ClassVar[bool] = True
+    public_text: ClassVar[str] = "What arrived does not match its checksum."
+    public_text_fr: ClassVar[str] = "Ce qui est arrivé ne correspond pas à sa somme de contrôle."
+    next_step: ClassVar[str] = "Send the same octets again."
+
+
+@dataclass(eq=False)
+class UploadIncompleteError(MSSError):
+    """A file that is to be sent has not arrived as a whole."""
+
+    code: ClassVar[str] = "upload-incomplete"
+    retryable: ClassVar[bool] = True
+    public_text: ClassVar[str] = "An attached file has not been uploaded completely."
+    public_text_fr: ClassVar[str] = "Un fichier joint n'a pas été envoyé en entier."
+    next_step: ClassVar[str] = "Finish the upload, then send."
+
+
+@dataclass(eq=False)
+class UploadsFullError(MSSError):
+    """The uploads of this account take as much room as they may."""
+
+    code: ClassVar[str] = "uploads-full"
+    retryable: ClassVar[bool] = True
+    public_text: ClassVar[str] = "There is no room for further uploads of this account."
+    public_text_fr: ClassVar[str] = "Il n'y a plus de place pour d'autres envois de ce compte."
+    next_step: ClassVar[str] = "Send or delete earlier uploads."
+
+    limit_octets: int
+
+
+@dataclass(eq=False)
 class InvalidRequestError(MSSError):
     """A field of the request does not have the form that it must have."""
 

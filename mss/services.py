@@ -10,6 +10,7 @@ from mss.accounts.credentials import Accounts
 from mss.clock import Clock
 from mss.mailboxes.documents import DocumentDesk
 from mss.mailboxes.drafting import Drafting
+from mss.mailboxes.drafts import DraftDesk
 from mss.mailboxes.fhir import FhirDesk
 from mss.mailboxes.fhir_export import ExportDesk
 from mss.mailboxes.letters import LetterDesk
@@ -18,6 +19,7 @@ from mss.mailboxes.lookup import DirectoryLookup
 from mss.mailboxes.queue import QueueDesk
 from mss.mailboxes.reading import Reading
 from mss.mailboxes.tracking import TrackingDesk
+from mss.mailboxes.uploads import Uploads
 from mss.pipeline.accept import Acceptance
 from mss.pipeline.deliver import Delivering
 from mss.ports import HospitalDesk
@@ -38,6 +40,7 @@ class Services:
     documents: DocumentDesk
     directory: DirectoryLookup
     drafting: Drafting
+    drafts: DraftDesk
     fhir: FhirDesk
     fhir_exports: ExportDesk
     health: Health
@@ -47,4 +50,5 @@ class Services:
     reading: Reading
     tracking: TrackingDesk
     trust: TrustSpace
+    uploads: Uploads
     hospital: HospitalDesk | None = None

@@ -369,6 +369,18 @@ class LimitSettings(Section):
     mailbox_octets: int = Field(
         default=2 * 1024 * 1024 * 1024, ge=1, description="Quota of a new mailbox."
     )
+    upload_octets: int = Field(
+        default=2 * 1024 * 1024 * 1024,
+        ge=1,
+        description="Largest file that may be uploaded, in as many requests as it takes; a message "
+        "it is attached to is still bounded by `message_octets`.",
+    )
+    account_upload_octets: int = Field(
+        default=4 * 1024 * 1024 * 1024,
+        ge=1,
+        description="What the uploads of one account may take together until they are sent.",
+    )
+    mailbox_drafts: int = Field(default=1000, ge=1, description="Drafts in one mailbox.")
     account_messages: int = Field(
         default=100_000, ge=0, description="Messages of one account in an hour; 0: no limit."
     )
@@ -652,7 +664,8 @@ class DocumentSettings(Section):
     test_identities: bool = Field(
         default=False,
         description="The patients are invented ones: an INS given without its authority is of the "
-        "test authority, and one of production is remarked upon.",
+        "test authority, and one of production is remarked upon in letters to be sent and in "
+        "documents that arrive. Where they are real, one of test is remarked upon.",
     )
     deep_check_seconds: float = Field(
         default=60, gt=0, le=3600, description="Longest time that one deep check may take."
@@ -779,6 +792,11 @@ class RetentionSettings(Section):
     )
     idempotency: float = Field(
         default=86400, gt=0, description="Seconds for which an Idempotency-Key is remembered."
+    )
+    uploads: float = Field(
+        default=86400,
+        gt=0,
+        description="Seconds after its last octet for which an upload is kept that is in no draft.",
     )
     tracking: float = Field(
         default=366 * 86400,

@@ -48,8 +48,21 @@ class AttachmentIn(AttachmentHead):
     content: Base64
 
 
-class DraftIn(Request):
-    """A message to write and send; an address may carry a name."""
+class UploadedIn(Request):
+    """A file that was uploaded before (`POST /v1/uploads`); it is gone from there once sent."""
+
+    upload: Annotated[
+        str,
+        Field(pattern=r"^[0-9a-f]{32}$", examples=["0192f0c5a1b27c3d8e4f5a6b7c8d9e0f"]),
+    ]
+    filename: Annotated[HeaderText, Field(max_length=255)] = Field(
+        default="", description="Instead of the name that it was uploaded with."
+    )
+    content_type: MediaType | None = Field(default=None, description="The same.")
+
+
+class DraftFields(Request):
+    """What somebody writes, files apart; an address may carry a name."""
 
     to: Addresses = ()
     cc: Addresses = ()
@@ -62,7 +75,9 @@ class DraftIn(Request):
     references: Annotated[tuple[Reference, ...], Field(max_length=200)] = ()
     request_read_receipt: bool = False
     request_delivery_receipt: bool = False
-    attachments: Annotated[tuple[AttachmentIn, ...], Field(max_length=100)] = ()
+    closes_conversation: bool = Field(
+        default=False, description="The patient can no longer answer (`X-MSS-MES: FIN`)."
+    )
     headers: dict[
         Annotated[str, Field(max_length=76, pattern=r"^[Xx]-[Mm][Ss][Ss]-[A-Za-z0-9-]+$")],
         HeaderText,
@@ -71,6 +86,12 @@ class DraftIn(Request):
         max_length=50,
         description="`X-MSS-…` fields: `X-MSS-NIL`, `X-MSS-MES`, …",
     )
+
+
+class DraftIn(DraftFields):
+    """A message to write and send."""
+
+    attachments: Annotated[tuple[AttachmentIn | UploadedIn, ...], Field(max_length=100)] = ()
 
 
 class DeliveryOut(View):

@@ -24,6 +24,7 @@ from mss.clock import Clock, SystemClock
 from mss.ldap.certificates import build_certificate_source
 from mss.mailboxes.documents import DocumentDesk
 from mss.mailboxes.drafting import Drafting
+from mss.mailboxes.drafts import DraftDesk
 from mss.mailboxes.fhir import CallRate, FhirDesk
 from mss.mailboxes.fhir_export import ExportDesk
 from mss.mailboxes.letters import LetterDesk
@@ -32,6 +33,7 @@ from mss.mailboxes.lookup import DirectoryLookup
 from mss.mailboxes.queue import QueueDesk
 from mss.mailboxes.reading import Reading
 from mss.mailboxes.tracking import TrackingDesk
+from mss.mailboxes.uploads import Uploads
 from mss.mime.addresses import NamedAddress
 from mss.pipeline.accept import Acceptance
 from mss.pipeline.certificate_finding import CertificateFinder
@@ -345,7 +347,24 @@ def _assemble(
         clock=clock,
         name=chain,
     )
-    drafting = Drafting(database=database, acceptance=acceptance, clock=clock)
+    uploads = Uploads(
+        database=database,
+        blobs=blobs,
+        sealer=sealer,
+        clock=clock,
+        keep=timedelta(seconds=settings.retention.uploads),
+        limit_octets=settings.limits.upload_octets,
+        account_octets=settings.limits.account_upload_octets,
+    )
+    drafting = Drafting(database=database, acceptance=acceptance, clock=clock, uploads=uploads)
+    drafts = DraftDesk(
+        database=database,
+        drafting=drafting,
+        sealer=sealer,
+        clock=clock,
+        limit=settings.limits.mailbox_drafts,
+        remember=timedelta(seconds=settings.retention.idempotency),
+    )
     services = Services(
         settings=settings,
         clock=clock,
@@ -355,6 +374,7 @@ def _assemble(
         documents=DocumentDesk(database=database, sealer=sealer, reading=reading, limits=limits),
         directory=desk.directory,
         drafting=drafting,
+        drafts=drafts,
         letters=LetterDesk(database=database, drafting=drafting, settings=settings),
         fhir=FhirDesk(
             database=database,
@@ -387,6 +407,7 @@ def _assemble(
         reading=reading,
         tracking=TrackingDesk(database=database),
         trust=desk.trust,
+        uploads=uploads,
         hospital=hospital.gateway,
     )
     news = RevocationNews(trust=desk.trust, settings=settings)
@@ -407,6 +428,9 @@ def _assemble(
                 Job(name="late", every=LATE_CHECK, run=delivering.look_after_late),
                 Job(name="endings", every=timedelta(days=1), run=ending.run),
                 Job(name="exports", every=timedelta(hours=1), run=services.fhir_exports.forget),
+                Job(name="scheduled", every=timedelta(seconds=5), run=drafts.send_due),
+                Job(name="uploads", every=timedelta(minutes=10), run=uploads.forget_expired),
+                Job(name="drafts-sent", every=timedelta(hours=1), run=drafts.forget_sent),
                 *Jobs(
                     database=database,
                     blobs=blobs,

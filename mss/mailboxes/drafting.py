@@ -11,12 +11,21 @@ Errors
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
+from weakref import WeakValueDictionary
 
 from directory.address import MailAddress
 from directory.errors import AddressSyntaxError
 from mss.clock import Clock
-from mss.errors import ConflictError, InvalidRequestError, MSSError, NotFoundError
+from mss.errors import (
+    ConflictError,
+    InvalidRequestError,
+    MessageTooLargeError,
+    MSSError,
+    NotFoundError,
+)
+from mss.mailboxes.uploads import Uploads, removed
 from mss.mime.addresses import NamedAddress, parse_address, parse_addresses
 from mss.mime.build import Attachment, Draft, build_message
 from mss.mime.errors import HeaderValueError, MessageSyntaxError
@@ -28,8 +37,12 @@ from mss.model.principal import AccountPrincipal, Right
 from mss.pipeline.accept import Acceptance
 from mss.pipeline.record import Also
 from mss.pipeline.submission import Accepted, LocalRoute, RefusedRoute, RelayRoute, Submission
+from mss.policy.patients import CLOSING_FIELD, CLOSING_VALUE
 from mss.store import mailboxes, messages
 from mss.store.engine import Connection, Database
+
+_OCTETS: Final = "application/octet-stream"
+_CLOSING: Final = CLOSING_FIELD.lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +55,26 @@ class OutgoingAttachment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UploadedAttachment:
+    """A file of a draft that was uploaded before.
+
+    Attributes:
+        filename: Instead of the one that was said when it was uploaded.
+        content_type: The same.
+    """
+
+    upload_id: str
+    filename: str = ""
+    content_type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutgoingDraft:
-    """A message as software gives it; addresses may carry a name: `Anne ESSAI <a@b.fr>`."""
+    """A message as software gives it; addresses may carry a name: `Anne ESSAI <a@b.fr>`.
+
+    Attributes:
+        closes_conversation: The patient can no longer answer (`X-MSS-MES: FIN`).
+    """
 
     to: tuple[str, ...]
     cc: tuple[str, ...] = ()
@@ -56,8 +87,15 @@ class OutgoingDraft:
     references: tuple[str, ...] = ()
     request_read_receipt: bool = False
     request_delivery_receipt: bool = False
-    attachments: tuple[OutgoingAttachment, ...] = ()
+    closes_conversation: bool = False
+    attachments: tuple[OutgoingAttachment | UploadedAttachment, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def uploads(self) -> tuple[str, ...]:
+        """The identifiers of the uploads that are attached, each once."""
+        found = (one.upload_id for one in self.attachments if isinstance(one, UploadedAttachment))
+        return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +113,39 @@ class RecipientAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """What one request to send stands on, and what must happen together with it.
+
+    Attributes:
+        made_from: The request, if the draft was made from another, with new identifiers and dates
+            that a repetition would not share.
+        uploads: Further uploads that are in the message, and are gone once it is accepted.
+        draft_id: The saved draft that the uploads may belong to.
+        then: A change of the transaction that accepts the message.
+    """
+
+    idempotency_key: str | None = None
+    made_from: bytes | None = None
+    uploads: tuple[str, ...] = ()
+    draft_id: str | None = None
+    then: Also | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Drafting:
-    """The writer's desk."""
+    """The writer's desk.
+
+    Attributes:
+        turns: Requests with the same key wait for each other, as the later ones need no work.
+    """
 
     database: Database
     acceptance: Acceptance
     clock: Clock
+    uploads: Uploads
+    turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = field(
+        default_factory=WeakValueDictionary
+    )
 
     async def send_draft(
         self,
@@ -101,14 +166,37 @@ class Drafting:
             made_from: The request, if the draft was made from another, with new identifiers and
                 dates that a repetition would not share.
         """
+        sending = Sending(idempotency_key=idempotency_key, made_from=made_from)
+        return await self.send(principal, address, draft, sending)
+
+    async def send(
+        self, principal: AccountPrincipal, address: str, draft: OutgoingDraft, sending: Sending
+    ) -> Accepted:
+        """Send a draft together with whatever else must happen, all or nothing."""
         box = await self.require_mailbox(principal, address)
-        request = made_from or repr(_fingerprint(draft)).encode()
+        request = sending.made_from or repr(_fingerprint(draft)).encode()
         digest = _digest(address, request)
-        repeat = await self._find_repeat(principal, idempotency_key, digest)
-        if repeat is not None:
-            return repeat
+        async with self._turn(principal, sending.idempotency_key):
+            repeat = await self._find_repeat(principal, sending.idempotency_key, digest)
+            if repeat is not None:
+                return repeat
+            raw, recipients = await self._written(principal, box, draft, sending)
+            notify = DEFAULT_NOTIFY | (
+                {Notify.SUCCESS} if draft.request_delivery_receipt else frozenset()
+            )
+            sending = replace(sending, uploads=(*draft.uploads, *sending.uploads))
+            sender = MailAddress.parse(box.address)
+            submission = _submission(principal, sender, raw, recipients, notify)
+            return await self._submit(principal, submission, sending, digest=digest)
+
+    async def _written(
+        self, principal: AccountPrincipal, box: Mailbox, draft: OutgoingDraft, sending: Sending
+    ) -> tuple[bytes, list[MailAddress]]:
+        """Write the message of a draft, and tell whom it goes to."""
         author = MailAddress.parse(box.address)
-        message = self._message(draft, NamedAddress(address=author, display_name=box.display_name))
+        named = NamedAddress(address=author, display_name=box.display_name)
+        files = await self._files(principal, draft, sending.draft_id)
+        message = _message(draft, named, files)
         message_id = f"<{self.clock.new_id()}@{self.acceptance.host_name}>"
         try:
             raw = await asyncio.to_thread(
@@ -117,12 +205,45 @@ class Drafting:
         except HeaderValueError as error:
             raise InvalidRequestError(field=error.field.lower(), reason=error.reason) from error
         recipients = [one.address for one in (*message.to, *message.cc)]
-        recipients += [_address("bcc", one).address for one in draft.bcc]
-        notify = DEFAULT_NOTIFY | (
-            {Notify.SUCCESS} if draft.request_delivery_receipt else frozenset()
+        return raw, recipients + [_address("bcc", one).address for one in draft.bcc]
+
+    async def _files(
+        self, principal: AccountPrincipal, draft: OutgoingDraft, draft_id: str | None
+    ) -> tuple[Attachment, ...]:
+        """Read the files of a draft; those that were uploaded only if they fit together."""
+        size = await self.uploads.measure(principal, draft.uploads, draft_id=draft_id)
+        self.check_uploads(size)
+        return tuple(
+            [await self._file(principal, one, draft_id=draft_id) for one in draft.attachments]
         )
-        return await self._submit(
-            principal, author, raw, recipients, notify, key=idempotency_key, digest=digest
+
+    def check_uploads(self, size_octets: int) -> None:
+        """Let pass files that fit into a message once they are encoded.
+
+        Raises:
+            MessageTooLargeError: They do not.
+        """
+        limit = self.acceptance.limits.message_octets
+        encoded = size_octets * 4 // 3
+        if encoded > limit:
+            raise MessageTooLargeError(size_octets=encoded, limit_octets=limit)
+
+    async def _file(
+        self,
+        principal: AccountPrincipal,
+        given: OutgoingAttachment | UploadedAttachment,
+        *,
+        draft_id: str | None,
+    ) -> Attachment:
+        if isinstance(given, OutgoingAttachment):
+            return Attachment(
+                filename=given.filename, content_type=given.content_type, octets=given.octets
+            )
+        found = await self.uploads.load(principal, given.upload_id, draft_id=draft_id)
+        return Attachment(
+            filename=given.filename or found.name.filename or "document",
+            content_type=given.content_type or found.name.content_type or _OCTETS,
+            octets=found.octets,
         )
 
     async def send_raw(
@@ -138,24 +259,20 @@ class Drafting:
         box = await self.require_mailbox(principal, address)
         self.acceptance.check_size(raw)
         digest = _digest(address, raw)
-        repeat = await self._find_repeat(principal, idempotency_key, digest)
-        if repeat is not None:
-            return repeat
-        message = await asyncio.to_thread(parse_message, raw, self.acceptance.mime_limits)
-        wanted = (
-            [_address("recipients", one).address for one in recipients]
-            if recipients is not None
-            else _named_recipients(message)
-        )
-        return await self._submit(
-            principal,
-            MailAddress.parse(box.address),
-            raw,
-            wanted,
-            DEFAULT_NOTIFY,
-            key=idempotency_key,
-            digest=digest,
-        )
+        async with self._turn(principal, idempotency_key):
+            repeat = await self._find_repeat(principal, idempotency_key, digest)
+            if repeat is not None:
+                return repeat
+            message = await asyncio.to_thread(parse_message, raw, self.acceptance.mime_limits)
+            wanted = (
+                [_address("recipients", one).address for one in recipients]
+                if recipients is not None
+                else _named_recipients(message)
+            )
+            sender = MailAddress.parse(box.address)
+            submission = _submission(principal, sender, raw, wanted, DEFAULT_NOTIFY)
+            sending = Sending(idempotency_key=idempotency_key)
+            return await self._submit(principal, submission, sending, digest=digest)
 
     async def find_repeat(
         self,
@@ -219,71 +336,47 @@ class Drafting:
             raise NotFoundError(what="mailbox")
         return box
 
-    def _message(self, draft: OutgoingDraft, author: NamedAddress) -> Draft:
-        receipt = (author,) if draft.request_read_receipt else ()
-        return Draft(
-            author=author,
-            to=_addresses("to", draft.to),
-            cc=_addresses("cc", draft.cc),
-            reply_to=_addresses("reply_to", draft.reply_to),
-            subject=draft.subject,
-            text=draft.text,
-            html=draft.html,
-            attachments=tuple(
-                Attachment(filename=one.filename, content_type=one.content_type, octets=one.octets)
-                for one in draft.attachments
-            ),
-            in_reply_to=draft.in_reply_to,
-            references=draft.references,
-            disposition_notification_to=receipt,
-            mss_fields=dict(draft.headers),
-        )
+    def _turn(self, principal: AccountPrincipal, key: str | None) -> asyncio.Lock:
+        """Give the lock of a key; without a key nobody waits."""
+        if key is None:
+            return asyncio.Lock()
+        return self.turns.setdefault((principal.account_id, key), asyncio.Lock())
 
     async def _submit(
         self,
         principal: AccountPrincipal,
-        sender: MailAddress,
-        raw: bytes,
-        recipients: Sequence[MailAddress],
-        notify: frozenset[Notify],
+        submission: Submission,
+        sending: Sending,
         *,
-        key: str | None,
         digest: str,
     ) -> Accepted:
-        if not recipients:
-            raise InvalidRequestError(field="to", reason="at least one recipient is needed")
-        distinct = {one.key: one for one in recipients}
-        submission = Submission(
-            envelope=Envelope(
-                sender=sender,
-                recipients=tuple(
-                    Recipient(address=one, notify=notify) for one in distinct.values()
-                ),
-            ),
-            raw=raw,
-            principal=principal,
-            origin=Origin.SUBMISSION,
-            received_with="HTTPS",
-        )
-        return await self.acceptance.accept(submission, also=self._remember(principal, key, digest))
-
-    def _remember(self, principal: AccountPrincipal, key: str | None, digest: str) -> Also | None:
-        if key is None:
-            return None
+        """Hand a message in; of two with the same key, the later gets the answer of the first."""
+        key, bodies = sending.idempotency_key, _Bodies()
 
         def also(connection: Connection, message_id: str) -> None:
-            if messages.find_idempotent(connection, principal.account_id, key) is not None:
-                raise ConflictError(what="idempotency-key")
-            messages.remember_idempotent(
+            if key is not None and not messages.remember_idempotent(
                 connection,
                 account_id=principal.account_id,
                 key=key,
                 request_digest=digest,
                 message_id=message_id,
                 at=self.clock.now(),
-            )
+            ):
+                raise ConflictError(what="idempotency-key")
+            if sending.then is not None:
+                sending.then(connection, message_id)
+            bodies.refs = removed(connection, sending.uploads)
 
-        return also
+        try:
+            accepted = await self.acceptance.accept(submission, also=also)
+        except ConflictError:
+            # Another process was asked the same at the same moment, and was first.
+            repeat = await self._find_repeat(principal, key, digest)
+            if repeat is None:
+                raise
+            return repeat
+        await self.uploads.let_go(bodies.refs)
+        return accepted
 
     async def _find_repeat(
         self, principal: AccountPrincipal, key: str | None, digest: str
@@ -304,6 +397,56 @@ class Drafting:
         if known_digest != digest:
             raise ConflictError(what="idempotency-key")
         return await self.acceptance.committer.accepted(message_id, is_repeat=True)
+
+
+@dataclass(slots=True)
+class _Bodies:
+    """What is to be removed once a transaction is over."""
+
+    refs: list[str] = field(default_factory=list)
+
+
+def _submission(
+    principal: AccountPrincipal,
+    sender: MailAddress,
+    raw: bytes,
+    recipients: Sequence[MailAddress],
+    notify: frozenset[Notify],
+) -> Submission:
+    if not recipients:
+        raise InvalidRequestError(field="to", reason="at least one recipient is needed")
+    distinct = {one.key: one for one in recipients}
+    return Submission(
+        envelope=Envelope(
+            sender=sender,
+            recipients=tuple(Recipient(address=one, notify=notify) for one in distinct.values()),
+        ),
+        raw=raw,
+        principal=principal,
+        origin=Origin.SUBMISSION,
+        received_with="HTTPS",
+    )
+
+
+def _message(draft: OutgoingDraft, author: NamedAddress, files: tuple[Attachment, ...]) -> Draft:
+    fields = dict(draft.headers)
+    if draft.closes_conversation:
+        fields = {name: value for name, value in fields.items() if name.lower() != _CLOSING}
+        fields[CLOSING_FIELD] = CLOSING_VALUE
+    return Draft(
+        author=author,
+        to=_addresses("to", draft.to),
+        cc=_addresses("cc", draft.cc),
+        reply_to=_addresses("reply_to", draft.reply_to),
+        subject=draft.subject,
+        text=draft.text,
+        html=draft.html,
+        attachments=files,
+        in_reply_to=draft.in_reply_to,
+        references=draft.references,
+        disposition_notification_to=(author,) if draft.request_read_receipt else (),
+        mss_fields=fields,
+    )
 
 
 def _named_recipients(message: ParsedMessage) -> list[MailAddress]:
@@ -341,12 +484,14 @@ def _unreachable(address: str, error: MSSError) -> RecipientAnswer:
 def _fingerprint(draft: OutgoingDraft) -> tuple[object, ...]:
     files = tuple(
         (one.filename, one.content_type, hashlib.sha256(one.octets).hexdigest())
+        if isinstance(one, OutgoingAttachment)
+        else (one.filename, one.content_type, one.upload_id)
         for one in draft.attachments
     )
     return (
         draft.to, draft.cc, draft.bcc, draft.subject, draft.text, draft.html, draft.reply_to,
         draft.in_reply_to, draft.references, draft.request_read_receipt,
-        draft.request_delivery_receipt, draft.headers, files,
+        draft.request_delivery_receipt, draft.closes_conversation, draft.headers, files,
     )  # fmt: skip
 
 

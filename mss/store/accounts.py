@@ -62,6 +62,11 @@ def find_account(connection: Connection, name: str) -> Account | None:
     return None if row is None else _account(row)
 
 
+def get_account(connection: Connection, account_id: str) -> Account:
+    """Fetch an account by its identifier."""
+    return _account(connection.execute(select(account).where(account.c.id == account_id)).one())
+
+
 def find_by_identity(connection: Connection, identity: str) -> Account | None:
     """Find the account of a person that the identity provider names."""
     row = connection.execute(select(account).where(account.c.identity == identity)).one_or_none()

@@ -12,7 +12,6 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
-    insert,
     select,
     union_all,
     update,
@@ -31,12 +30,16 @@ from mss.store.tables import (
     message,
     notice,
     quarantine,
+    upload_piece,
 )
 
 RELEASED = ""  # in place of the reference of a body that was let go
 _INSERT = BulkInsert(message)
 _FIND = Prepared(select(message).where(message.c.id == bindparam("id")))
 _CLAIM = BulkInsert(acceptance, ending=" ON CONFLICT (key) DO NOTHING RETURNING key")
+_REMEMBER = BulkInsert(
+    idempotency, ending=" ON CONFLICT (account_id, key) DO NOTHING RETURNING key"
+)
 _FIND_ACCEPTED = PreparedList(
     lambda keys: select(acceptance.c.key, acceptance.c.message_id).where(acceptance.c.key.in_(keys))
 )
@@ -159,6 +162,7 @@ def referenced_blobs(connection: Connection, refs: Iterable[str]) -> set[str]:
         select(delivery.c.blob_ref).where(delivery.c.blob_ref.in_(wanted)),
         select(quarantine.c.blob_ref).where(quarantine.c.blob_ref.in_(wanted)),
         select(deposit.c.blob_ref).where(deposit.c.blob_ref.in_(wanted)),
+        select(upload_piece.c.blob_ref).where(upload_piece.c.blob_ref.in_(wanted)),
     )
     return set(connection.execute(found).scalars())
 
@@ -170,7 +174,7 @@ def move_blob(connection: Connection, old_ref: str, new_ref: str) -> bool:
             connection.execute(
                 update(table).where(table.c.blob_ref == old_ref).values(blob_ref=new_ref)
             ).rowcount
-            for table in (message, delivery, quarantine, deposit)
+            for table in (message, delivery, quarantine, deposit, upload_piece)
         )
         > 0
     )
@@ -242,17 +246,24 @@ def remember_idempotent(
     request_digest: str,
     message_id: str,
     at: datetime,
-) -> None:
-    """Remember what a request with an Idempotency-Key led to."""
-    connection.execute(
-        insert(idempotency).values(
-            account_id=account_id,
-            key=key,
-            request_digest=request_digest,
-            message_id=message_id,
-            created_at=at,
-        )
+) -> bool:
+    """Remember what a request with an Idempotency-Key led to; tell whether the key was free.
+
+    Who asks at the same moment waits for the other's transaction, and is told no.
+    """
+    won = _REMEMBER.run(
+        connection,
+        [
+            {
+                "account_id": account_id,
+                "key": key,
+                "request_digest": request_digest,
+                "message_id": message_id,
+                "created_at": at,
+            }
+        ],
     )
+    return bool(won)
 
 
 def forget_old(connection: Connection, *, duplicates: datetime, idempotent: datetime) -> None:

@@ -265,6 +265,48 @@ idempotency = Table(
     Column("created_at", Instant, nullable=False, index=True),
 )
 
+# A file on its way to a message that is still to be written (docs/adr/0036).
+upload = Table(
+    "upload",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
+    Column("draft_id", ForeignKey("draft.id"), index=True),  # the draft that it is attached to
+    Column("size_octets", BigInteger, nullable=False),
+    Column("offset_octets", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
+    Column("sealed", LargeBinary, nullable=False),  # its name and type
+)
+
+upload_piece = Table(
+    "upload_piece",
+    metadata,
+    Column("upload_id", ForeignKey("upload.id"), primary_key=True),
+    Column("start", BigInteger, primary_key=True),
+    Column("length_octets", BigInteger, nullable=False),
+    Column("blob_ref", Text, nullable=False, index=True),
+)
+
+# A message that somebody is still writing, or that waits for its hour.
+draft = Table(
+    "draft",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("mailbox_id", ForeignKey("mailbox.id"), nullable=False),
+    Column("account_id", ForeignKey("account.id"), nullable=False),  # who changed it last
+    Column("version", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("send_at", Instant),
+    Column("code", String(64)),  # why it could not be sent at its hour
+    Column("message_id", ForeignKey("message.id"), index=True),  # what it became
+    Column("sealed", LargeBinary, nullable=False),
+    Index("ix_draft_listing", "mailbox_id", "id"),
+    Index("ix_draft_due", "state", "send_at"),
+)
+
 ending_warning = Table(
     "ending_warning",
     metadata,

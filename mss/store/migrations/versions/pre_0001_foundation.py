@@ -372,6 +372,56 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
     )
     op.create_index(op.f("ix_idempotency_created_at"), "idempotency", ["created_at"], unique=False)
     op.create_table(
+        "draft",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("mailbox_id", sa.String(length=32), nullable=False),
+        sa.Column("account_id", sa.String(length=32), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("send_at", sa.BigInteger(), nullable=True),
+        sa.Column("code", sa.String(length=64), nullable=True),
+        sa.Column("message_id", sa.String(length=32), nullable=True),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_draft_account_id")),
+        sa.ForeignKeyConstraint(["mailbox_id"], ["mailbox.id"], name=op.f("fk_draft_mailbox_id")),
+        sa.ForeignKeyConstraint(["message_id"], ["message.id"], name=op.f("fk_draft_message_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_draft")),
+    )
+    op.create_index("ix_draft_due", "draft", ["state", "send_at"], unique=False)
+    op.create_index("ix_draft_listing", "draft", ["mailbox_id", "id"], unique=False)
+    op.create_index(op.f("ix_draft_message_id"), "draft", ["message_id"], unique=False)
+    op.create_table(
+        "upload",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("account_id", sa.String(length=32), nullable=False),
+        sa.Column("draft_id", sa.String(length=32), nullable=True),
+        sa.Column("size_octets", sa.BigInteger(), nullable=False),
+        sa.Column("offset_octets", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_upload_account_id")),
+        sa.ForeignKeyConstraint(["draft_id"], ["draft.id"], name=op.f("fk_upload_draft_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_upload")),
+    )
+    op.create_index(op.f("ix_upload_account_id"), "upload", ["account_id"], unique=False)
+    op.create_index(op.f("ix_upload_draft_id"), "upload", ["draft_id"], unique=False)
+    op.create_index(op.f("ix_upload_expires_at"), "upload", ["expires_at"], unique=False)
+    op.create_table(
+        "upload_piece",
+        sa.Column("upload_id", sa.String(length=32), nullable=False),
+        sa.Column("start", sa.BigInteger(), nullable=False),
+        sa.Column("length_octets", sa.BigInteger(), nullable=False),
+        sa.Column("blob_ref", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["upload_id"], ["upload.id"], name=op.f("fk_upload_piece_upload_id")
+        ),
+        sa.PrimaryKeyConstraint("upload_id", "start", name=op.f("pk_upload_piece")),
+    )
+    op.create_index(op.f("ix_upload_piece_blob_ref"), "upload_piece", ["blob_ref"], unique=False)
+    op.create_table(
         "mailbox_right",
         sa.Column("mailbox_id", sa.String(length=32), nullable=False),
         sa.Column("account_id", sa.String(length=32), nullable=False),
@@ -1081,6 +1131,16 @@ def downgrade() -> None:  # noqa: PLR0915 -- the same, backwards
     op.drop_table("notice")
     op.drop_index(op.f("ix_delivery_event_delivery_id"), table_name="delivery_event")
     op.drop_table("delivery_event")
+    op.drop_index(op.f("ix_upload_piece_blob_ref"), table_name="upload_piece")
+    op.drop_table("upload_piece")
+    op.drop_index(op.f("ix_upload_expires_at"), table_name="upload")
+    op.drop_index(op.f("ix_upload_draft_id"), table_name="upload")
+    op.drop_index(op.f("ix_upload_account_id"), table_name="upload")
+    op.drop_table("upload")
+    op.drop_index(op.f("ix_draft_message_id"), table_name="draft")
+    op.drop_index("ix_draft_listing", table_name="draft")
+    op.drop_index("ix_draft_due", table_name="draft")
+    op.drop_table("draft")
     op.drop_index(op.f("ix_mailbox_right_account_id"), table_name="mailbox_right")
     op.drop_table("mailbox_right")
     op.drop_index(op.f("ix_idempotency_created_at"), table_name="idempotency")
