@@ -20,6 +20,7 @@ from mss.accounts.provider_client import open_provider_client
 from mss.antivirus import build_scanner
 from mss.blobs.opening import open_blob_store
 from mss.cli.compose_hospital import Hospital, build_hospital
+from mss.clinical.check import Environment
 from mss.clock import Clock, SystemClock
 from mss.ldap.certificates import build_certificate_source
 from mss.mailboxes.documents import DocumentDesk
@@ -239,6 +240,7 @@ def _hygiene(desk: Desk, blobs: BlobStore, sealer: Sealer) -> Hygiene:
         rates=Rates(database=database, clock=clock, limits=settings.limits),
         patients=PatientDesk(database=database, rules=PatientRules(settings=settings.patients)),
         refused_findings=frozenset(settings.documents.refuse),
+        environment=_environment(settings),
         inspection=Inspection(
             scanner=build_scanner(settings.antivirus),
             policies=(AttachmentPolicy(settings=settings.content),),
@@ -257,6 +259,11 @@ def _hygiene(desk: Desk, blobs: BlobStore, sealer: Sealer) -> Hygiene:
         domains=frozenset(settings.domains),
         host_name=settings.host_name,
     )
+
+
+def _environment(settings: Settings) -> Environment:
+    """Which identities are met here: those of living people, unless the operator says otherwise."""
+    return Environment.TEST if settings.documents.test_identities else Environment.PRODUCTION
 
 
 def _finder(desk: Desk) -> CertificateFinder | None:
@@ -371,7 +378,13 @@ def _assemble(
         accounts=desk.accounts,
         acceptance=acceptance,
         delivering=delivering,
-        documents=DocumentDesk(database=database, sealer=sealer, reading=reading, limits=limits),
+        documents=DocumentDesk(
+            database=database,
+            sealer=sealer,
+            reading=reading,
+            limits=limits,
+            environment=_environment(settings),
+        ),
         directory=desk.directory,
         drafting=drafting,
         drafts=drafts,

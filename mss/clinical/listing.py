@@ -17,7 +17,7 @@ from datetime import datetime
 
 from mss.clinical import finding, vocabulary
 from mss.clinical.cda import CdaDocument, CdaSyntaxError, parse_cda
-from mss.clinical.check import check_archive, check_cda, read_document
+from mss.clinical.check import Environment, check_archive, check_cda, read_document
 from mss.clinical.document import BodyKind
 from mss.clinical.finding import Finding
 from mss.clinical.mapping import describe, sha1
@@ -128,7 +128,12 @@ class OpenedArchive:
 
 
 def open_archive(
-    octets: bytes, *, part: str = "", where: str = "", at: datetime | None = None
+    octets: bytes,
+    *,
+    part: str = "",
+    where: str = "",
+    at: datetime | None = None,
+    environment: Environment | None = None,
 ) -> OpenedArchive:
     """Open an archive and judge everything in it.
 
@@ -137,6 +142,7 @@ def open_archive(
         part: The path of the part of a message that it was.
         where: What to call it if it cannot be opened.
         at: If given, dates later than this instant are remarked upon.
+        environment: If given, an INS of the other world is remarked upon.
     """
     try:
         archive = read_archive(octets)
@@ -144,7 +150,7 @@ def open_archive(
         problem = finding.error(error.code, error.public_text, error.public_text_fr, where=where)
         return OpenedArchive(documents=(), findings=(problem,))
     read = [read_document(one) for one in archive.documents]
-    findings = check_archive(archive, at=at, documents=read)
+    findings = check_archive(archive, environment=environment, at=at, documents=read)
     paths = [one.path for one in archive.documents]
     return OpenedArchive(
         documents=tuple(

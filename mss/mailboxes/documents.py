@@ -16,6 +16,7 @@ from typing import Literal, assert_never
 
 from crypto.sealing import Sealer
 from mss.clinical.cda import BodyKind, CdaSyntaxError, embedded_files, embedded_pdf
+from mss.clinical.check import Environment
 from mss.clinical.finding import Finding
 from mss.clinical.html import render_html
 from mss.clinical.listing import (
@@ -84,6 +85,7 @@ class DocumentDesk:
     sealer: Sealer
     reading: Reading
     limits: MimeLimits
+    environment: Environment | None = None
 
     async def list_documents(self, principal: AccountPrincipal, message_id: str) -> LinkedDocuments:
         """Describe the documents of a message."""
@@ -135,7 +137,7 @@ class DocumentDesk:
         return tuple(others)
 
     def _open(self, raw: bytes, *, at: datetime | None = None) -> CarriedDocuments:
-        return open_documents(parse_message(raw, self.limits), at=at)
+        return open_documents(parse_message(raw, self.limits), at=at, environment=self.environment)
 
     def _fetch(self, raw: bytes, number: int, form: DocumentForm) -> PartContent:
         carried = self._open(raw).documents

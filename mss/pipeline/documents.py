@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mss.clinical import finding
+from mss.clinical.check import Environment
 from mss.clinical.document import CdaHeader
 from mss.clinical.finding import Finding
 from mss.clinical.listing import (
@@ -58,12 +59,18 @@ class CarriedDocuments:
         return DocumentSet(documents=describe_all(self.documents), findings=self.findings)
 
 
-def open_documents(message: ParsedMessage, *, at: datetime | None = None) -> CarriedDocuments:
+def open_documents(
+    message: ParsedMessage,
+    *,
+    at: datetime | None = None,
+    environment: Environment | None = None,
+) -> CarriedDocuments:
     """Open every archive of a message and judge what is inside.
 
     Args:
         message: The message, readable.
         at: If given, dates later than this instant are remarked upon.
+        environment: If given, an INS of the other world is remarked upon.
     """
     archives = [part for part in message.parts() if may_be_archive(message, part)]
     findings: list[Finding] = []
@@ -75,7 +82,7 @@ def open_documents(message: ParsedMessage, *, at: datetime | None = None) -> Car
         except MessageSyntaxError:
             findings.append(_undecodable(where))
             continue
-        opened = open_archive(octets, part=part.path, where=where, at=at)
+        opened = open_archive(octets, part=part.path, where=where, at=at, environment=environment)
         documents += opened.documents
         findings += opened.findings
     findings += [] if len(archives) <= MAX_ARCHIVES else [_too_many()]

@@ -18,6 +18,7 @@ from directory.address import MailAddress
 from mss.blobs.offload import run_by_size
 from mss.clinical import letter
 from mss.clinical.cda import CdaHeader
+from mss.clinical.check import Environment
 from mss.clinical.listing import DocumentSet
 from mss.errors import (
     DocumentRefusedError,
@@ -63,6 +64,7 @@ class Hygiene:
     domains: frozenset[str]
     host_name: str
     refused_findings: frozenset[str] = frozenset()
+    environment: Environment | None = None
 
     async def check_sender(self, principal: Principal, *, actor: str) -> None:
         """At MAIL: let pass whoever may still send something in this hour."""
@@ -103,7 +105,7 @@ class Hygiene:
         findings = security.findings
         documents = None
         if is_readable and covers.carries_archive(message):
-            found = await _open_documents(message, at=security.judged_at)
+            found = await self._open_documents(message, at=security.judged_at)
             documents = found.described()
             findings = (*findings, *covers.check_fields(message, found.headers))
             if not submission.is_released and submission.origin is not Origin.SYSTEM:
@@ -138,6 +140,10 @@ class Hygiene:
             also(connection, message_id)
 
         return both
+
+    async def _open_documents(self, message: ParsedMessage, *, at: datetime) -> CarriedDocuments:
+        read = partial(open_documents, message, at=at, environment=self.environment)
+        return await run_by_size(read, len(message.raw), inline_octets=DOCUMENT_INLINE_OCTETS)
 
     def _check_documents(self, documents: DocumentSet) -> None:
         """Faults of content never hold up a letter, unless the operator has named them."""
@@ -174,8 +180,3 @@ class Hygiene:
 async def _read_documents(message: ParsedMessage) -> list[CdaHeader]:
     read = partial(covers.read_documents, message)
     return await run_by_size(read, len(message.raw), inline_octets=INLINE_OCTETS)
-
-
-async def _open_documents(message: ParsedMessage, *, at: datetime) -> CarriedDocuments:
-    read = partial(open_documents, message, at=at)
-    return await run_by_size(read, len(message.raw), inline_octets=DOCUMENT_INLINE_OCTETS)

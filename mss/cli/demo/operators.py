@@ -217,6 +217,9 @@ submissions = ""
 api = "127.0.0.1:{one.ports["api"]}"
 admin = "127.0.0.1:{one.ports["admin"]}"
 
+[documents]
+test_identities = true
+
 [relay.hosts]
 "{other.domain}" = "127.0.0.1:{other.ports["mx"]}"
 
