@@ -19,6 +19,7 @@ from uuid import UUID, uuid5
 from mss.clinical import vocabulary
 from mss.clinical.cda_read import parse_cda
 from mss.clinical.cda_write import build_cda, missing_elements
+from mss.clinical.check import Environment, check_cda
 from mss.clinical.document import (
     Body,
     CdaHeader,
@@ -34,6 +35,7 @@ from mss.clinical.draft_discharge import discharge_sections
 from mss.clinical.draft_files import PDF, read_file, read_pdf
 from mss.clinical.draft_header import HeaderWriter
 from mss.clinical.draft_known import Known
+from mss.clinical.draft_lengths import check_lengths
 from mss.clinical.draft_notes import LetterContentError, Notes
 from mss.clinical.draft_patient import read_informants, read_patient
 from mss.clinical.draft_summary import TEMPLATE as SUMMARY_TEMPLATE
@@ -119,6 +121,7 @@ def build_letter(
         LetterContentError: Something is missing or wrong.
     """
     known, notes = known or Known(), Notes()
+    check_lengths(draft, notes)
     parts = _read(draft, at=at, letter_id=letter_id, known=known, notes=notes)
     _check_together(parts, notes)
     if notes.has_errors:
@@ -193,7 +196,10 @@ def _document(
     if len(contents) != 1:
         notes.add("letter-content-twice" if contents else "letter-content-missing", where)
     if contents[:1] == ["cda"]:
-        return _ready(draft, pdf, notes, where)
+        part = _ready(draft, pdf, notes, where)
+        if part is not None:
+            _check_ready(part, patient, known=known, at=at, notes=notes)
+        return part
     _check_type(draft, notes, where)
     writer = HeaderWriter(
         draft=draft,
@@ -277,6 +283,20 @@ def _ready(draft: DocumentDraft, pdf: bytes | None, notes: Notes, where: str) ->
         notes.add("letter-cda-unreadable", f"{where}/cda")
         return None
     return _Part(draft=draft, header=read.header, body=None, sections=(), pdf=pdf, where=where)
+
+
+def _check_ready(
+    part: _Part, patient: Patient, *, known: Known, at: datetime, notes: Notes
+) -> None:
+    """Judge a document that is ready as its receiver will, and whether it is about the patient."""
+    assert part.draft.cda is not None  # the caller has looked
+    said = patient_id(part.header.patient or Patient())
+    if patient.identifiers and patient_id(patient) != said:
+        notes.add("letter-other-patient", f"{part.where}/cda")
+    environment = Environment.PRODUCTION if known.is_production else Environment.TEST
+    notes.found += check_cda(
+        part.draft.cda.octets, environment=environment, at=at, where=f"{part.where}/cda"
+    )
 
 
 def _check_together(parts: list[_Part], notes: Notes) -> None:

@@ -479,6 +479,53 @@ def test_each_fault_names_its_field(document: DocumentDraft, code: str, where: s
     assert (code, pointer) in refused(letter(document))
 
 
+def test_a_document_that_is_ready_is_about_the_patient_that_is_named() -> None:
+    """A wrong file picked beside the right patient would go to the wrong record."""
+    ready = DocumentDraft(cda=FileDraft(octets=made(REPORT).documents[0].cda))
+    other = replace(PATIENT, ins="185052A004012", birth_date="1985-05-12", sex="M")
+
+    found = refused(LetterDraft(patient=other, documents=(ready,)))
+
+    assert found == {("letter-other-patient", "/documents/0/cda")}
+
+
+def test_a_document_that_is_ready_is_judged_before_it_is_sent() -> None:
+    """What its receiver will be told, its sender learns first."""
+    faultless = made(REPORT).documents[0].cda
+    unsure = faultless.replace(b'<confidentialityCode code="N"', b'<confidentialityCode code="X"')
+
+    sent = made(DocumentDraft(cda=FileDraft(octets=unsure)))
+
+    assert [(one.code, one.where) for one in sent.findings] == [
+        ("header-confidentiality", "/documents/0/cda")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("draft", "where"),
+    [
+        (letter(patient=replace(PATIENT, birth_name="N" * 300)), "/patient/birth_name"),
+        (letter(patient=replace(PATIENT, given_names="A " * 60)), "/patient/given_names"),
+        (
+            letter(replace(REPORT, authors=(PersonDraft(family="N" * 71),))),
+            "/documents/0/authors/0/family",
+        ),
+        (
+            letter(
+                replace(
+                    REPORT,
+                    legal_authenticator=PersonDraft(organization=OrganizationDraft(name="N" * 151)),
+                )
+            ),
+            "/documents/0/legal_authenticator/organization/name",
+        ),
+    ],
+)
+def test_a_text_that_metadata_cannot_hold_is_named(draft: LetterDraft, where: str) -> None:
+    """The limit is that of the archive; whoever wrote the request knows fields only."""
+    assert ("letter-too-long", where) in refused(draft)
+
+
 def test_two_patients_do_not_share_a_letter() -> None:
     """The receiver files the whole letter under one identity."""
     ready = made(REPORT).documents[0].cda
