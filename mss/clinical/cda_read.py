@@ -23,6 +23,7 @@ from mss.clinical.cda_values_read import attribute, every, first, read_code, rea
 from mss.clinical.cda_values_read import text as text_at
 from mss.clinical.document import BodyKind, CdaDocument, CdaSyntaxError, EmbeddedFile
 from mss.clinical.entries import XSI, OpaqueEntry
+from mss.clinical.header_form import odd_forms
 from mss.clinical.narrative import CDA, Section, read_narrative
 from mss.clinical.safe_xml import XMLRefusedError, parse_xml
 
@@ -58,6 +59,7 @@ def open_cda(octets: bytes) -> tuple[_Element, CdaDocument]:
         media_type=media_type,
         patients=len(every(root, "h:recordTarget")),
         is_self_presenting=is_self_presenting,
+        odd_forms=odd_forms(root),
     )
 
 

@@ -56,6 +56,8 @@ def _elements(cda: CdaDocument, where: str) -> Iterator[Finding]:
         for name, value in elements.items():
             if not value:
                 yield finding.of("header-missing", severity=severity, name=name, where=where)
+    for name in cda.odd_forms:
+        yield finding.of("header-form", name=name, where=where)
     if cda.patients != 1:
         yield finding.of("header-patient", where=where)
     if header.id and not header.id.extension and not _is_oid_or_uuid(header.id.root):

@@ -209,13 +209,18 @@ class CdaHeader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CdaDocument:
-    """A document as read: header, kind of body, and how it was presented."""
+    """A document as read: header, kind of body, and how it was presented.
+
+    Attributes:
+        odd_forms: Parts of the header that are not written in the national form.
+    """
 
     header: CdaHeader
     body: BodyKind
     media_type: str = ""
     patients: int = 1
     is_self_presenting: bool = False
+    odd_forms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

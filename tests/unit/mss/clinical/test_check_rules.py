@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mss.clinical.cda import CdaHeader, parse_cda
+from mss.clinical.check import check_cda
 from mss.clinical.check_body import check_body
 from mss.clinical.check_header import check_header
 from mss.clinical.check_identity import Environment, check_identity
@@ -258,3 +259,35 @@ def test_both_formats_of_a_model_are_accepted(
     found = check_entry(entry, other, letter.cda, "X")
 
     assert {one.code for one in found} == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "part"),
+    [
+        (b'<realmCode code="FR"/>', b'<realmCode code="DE"/>', "realmCode"),
+        (b'<realmCode code="FR"/>', b"", "realmCode"),
+        (b'extension="POCD_HD000040"', b'extension="POCD_HD000041"', "typeId"),
+        (b"<setId ", b'<setId nullFlavor="UNK" ', "setId/@nullFlavor"),
+        (b'qualifier="BR"', b'qualifier="SP"', "recordTarget//name"),
+        (b"<patient ", b'<telecom value="0144534551"/><patient ', "recordTarget//telecom"),
+        (b"<patient ", b'<telecom value="tel:01" use="ZZ"/><patient ', "recordTarget//telecom"),
+        (b"<patient ", b'<telecom value="tel:01" use="H WP"/><patient ', None),
+        (b"<patient ", b'<telecom nullFlavor="UNK"/><patient ', None),
+        (
+            b"<patient ",
+            b'<telecom value="tel:1" nullFlavor="UNK"/><patient ',
+            "recordTarget//telecom",
+        ),
+        (b"<patient ", b"<telecom/><patient ", "recordTarget//telecom"),
+    ],
+)
+def test_the_form_of_a_header_is_the_national_one(
+    letter: Letter, before: bytes, after: bytes, part: str | None
+) -> None:
+    """What values do not carry is remarked upon under the name of the part that it stands in."""
+    assert before in letter.cda
+
+    found = check_cda(letter.cda.replace(before, after, 1))
+
+    texts = [one.text for one in found if one.code == "header-form"]
+    assert [part is not None and f"{part}." in text for text in texts] == [True] * bool(part)
