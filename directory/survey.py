@@ -22,10 +22,10 @@ from directory.errors import IdentifierSyntaxError
 from directory.extraction import Inspection, Tally, inspect_source, mailbox_address
 from directory.identifiers import NationalPersonId, is_luhn
 from directory.layout import (
-    CONTROL,
     MAX_LINE_OCTETS,
     Layout,
     LineRejectedError,
+    has_control,
     iter_lines,
     read_layout,
 )
@@ -122,7 +122,7 @@ def person_key(layout: Layout) -> Callable[[bytes], int]:
             is_simple
             and (count == width - 1 or (count == width and octets.endswith(separator)))
             and len(octets) <= MAX_LINE_OCTETS
-            and not CONTROL.search(octets)
+            and not has_control(octets)
         ):
             cell = octets.split(separator, place + 1)[place]
             if len(cell) == 12 and cell.startswith(b"8") and cell.isdigit():

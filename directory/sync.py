@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final, Protocol, TypeVar
 
-from directory.dossiers import Dossier, iter_dossiers, iter_structure_mailboxes
+from directory.dossiers import iter_structure_mailboxes
 from directory.errors import SnapshotRefusedError
 from directory.extraction import Reject
 from directory.findings import Finding, Severity, has_errors
@@ -151,8 +151,11 @@ class GenerationStore(Protocol):
     def end_places(self) -> None:
         """Let the structures end that FINESS no longer describes."""
 
-    def add_people(self, batch: Sequence[Dossier]) -> None:
-        """Add people with everything about them; what is as it was before stays."""
+    def add_people(self, survey: Survey, wanted: set[int] | None, progress: Progress) -> None:
+        """Add the people who are wanted, everybody if `None`, with everything about them.
+
+        What is as it was before stays.
+        """
 
     def add_structure_mailboxes(self, boxes: Sequence[MailboxEntry]) -> None:
         """Add mailboxes that nobody holds; what is as it was before stays."""
@@ -328,9 +331,7 @@ def _load(
     finess = survey.find(ExtractionKind.FINESS)
     if finess is not None:
         _load_finess(store, finess, progress)
-    dossiers = iter_dossiers(survey, wanted=changes.wanted, progress=progress)
-    for batch in _batches(dossiers):
-        store.add_people(batch)
+    store.add_people(survey, changes.wanted, progress)
     for boxes in _batches(iter_structure_mailboxes(survey)):
         store.add_structure_mailboxes(boxes)
     store.end_structure_mailboxes()

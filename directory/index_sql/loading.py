@@ -20,7 +20,6 @@ from typing import Any, Final
 from sqlalchemy import Connection, Table, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from directory.dossiers import Dossier
 from directory.index_sql import tables
 from directory.index_sql.bulk import (
     Values,
@@ -38,15 +37,8 @@ from directory.index_sql.finding import find_live_generation, find_live_number
 from directory.index_sql.indexing import build_search_index
 from directory.index_sql.locking import import_lock
 from directory.index_sql.placing import ACTIVITY, MAILBOX, Places
-from directory.index_sql.versions import (
-    Labels,
-    Version,
-    mailbox_row,
-    mailbox_rows,
-    practitioner_row,
-    role_rows,
-    skill_rows,
-)
+from directory.index_sql.reading import PeopleRows, read_people
+from directory.index_sql.versions import Labels, Version, mailbox_row
 from directory.model import MailboxEntry, Organization
 from directory.numbers import organization_number
 from directory.sources import Source, find_sources
@@ -264,34 +256,25 @@ class SqlGenerationStore:
             )
         self._connection.commit()
 
-    def add_people(self, batch: Sequence[Dossier]) -> None:
+    def add_people(self, survey: Survey, wanted: set[int] | None, progress: Progress) -> None:
         """Add people with everything about them; what is as it was before stays."""
+        for rows in read_people(survey, wanted=wanted, version=self._version, progress=progress):
+            self._add_rows(rows)
+
+    def _add_rows(self, rows: PeopleRows) -> None:
         assert self._places is not None
-        version, labels = self._version, self._labels
-        self._orphans += sum(dossier.is_orphan for dossier in batch)
-        places = [
-            role.organization
-            for dossier in batch
-            for role in dossier.practitioner.roles
-            if role.organization is not None
-        ]
-        self._places.add_mentions(places, ACTIVITY)
-        self._places.add_mentions(
-            [m.organization for d in batch for m in d.mailboxes if m.organization is not None],
-            MAILBOX,
-        )
-        numbers = [dossier.number for dossier in batch]
-        people = [practitioner_row(dossier, version, labels) for dossier in batch]
-        roles = [row for dossier in batch for row in role_rows(dossier, version, labels)]
-        skills = [row for dossier in batch for row in skill_rows(dossier, version, labels)]
-        mailboxes = [row for dossier in batch for row in mailbox_rows(dossier, version)]
+        self._orphans += rows.orphans
+        self._places.add_mentions(rows.worked_at, ACTIVITY)
+        self._places.add_mentions(rows.written_to, MAILBOX)
+        self._labels.add(rows.labels)
+        roles, skills, mailboxes = rows.roles, rows.skills, rows.mailboxes
         if self._live is not None:
-            self._end_versions(tables.practitioner, "id", numbers)
-            self._come_back("practitioner", numbers)
-            roles = self._merge_roles(numbers, roles)
-            skills = self._merge_skills(numbers, skills)
-            mailboxes = self._merge_mailboxes(numbers, mailboxes)
-        insert_rows(self._connection, tables.practitioner, people)
+            self._end_versions(tables.practitioner, "id", rows.numbers)
+            self._come_back("practitioner", rows.numbers)
+            roles = self._merge_roles(rows.numbers, roles)
+            skills = self._merge_skills(rows.numbers, skills)
+            mailboxes = self._merge_mailboxes(rows.numbers, mailboxes)
+        insert_rows(self._connection, tables.practitioner, rows.people)
         insert_rows(self._connection, tables.role, roles)
         insert_rows(self._connection, tables.skill, skills)
         insert_rows(self._connection, tables.mailbox, mailboxes)

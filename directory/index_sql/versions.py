@@ -5,7 +5,7 @@ Shapes
     `digest` columns tell the content of a row from another; they leave the version out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from directory.dossiers import Dossier
@@ -33,11 +33,16 @@ class Labels:
         """Return a code, and remember its label."""
         if coded is None or not coded.code:
             return ""
-        key = (name, coded.code)
-        if key not in self._known:
-            self._known[key] = coded.label
-            self._new.append((name, coded.code, coded.label))
+        if (name, coded.code) not in self._known:
+            self.add([(name, coded.code, coded.label)])
         return coded.code
+
+    def add(self, labels: Iterable[tuple[str, str, str]]) -> None:
+        """Remember labels, each with its list and code, that are not known yet."""
+        for name, code, label in labels:
+            if (name, code) not in self._known:
+                self._known[name, code] = label
+                self._new.append((name, code, label))
 
     def take_new(self) -> list[tuple[str, str, str]]:
         """Return the list, code and label of what came since the last time."""
