@@ -118,7 +118,7 @@ def find_declared(connection: Connection, address: MailAddress) -> DeclaredMailb
     """Find what was declared about an address, even if it was withdrawn since."""
     table = tables.declared_mailbox
     row = connection.execute(select(table).where(table.c.address_key == address.key)).first()
-    return None if row is None else _build(row)
+    return None if row is None else build_declared(row)
 
 
 def list_declared(
@@ -145,7 +145,7 @@ def list_declared(
     if changed_since is not None:
         query = query.where(table.c.changed_at >= changed_since)
     rows = connection.execute(query.order_by(table.c.address_key).limit(limit))
-    return [_build(row) for row in rows]
+    return [build_declared(row) for row in rows]
 
 
 def lay_over(
@@ -254,7 +254,8 @@ def _row(declared: DeclaredMailbox) -> dict[str, object]:
     }
 
 
-def _build(row: Any) -> DeclaredMailbox:  # noqa: ANN401 - a row
+def build_declared(row: Any) -> DeclaredMailbox:  # noqa: ANN401 - a row
+    """Turn a row of `directory_declared_mailbox` into what was declared."""
     return DeclaredMailbox(
         address=MailAddress.parse(row.address),
         kind=MailboxKind.of(row.kind),

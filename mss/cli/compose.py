@@ -6,7 +6,7 @@ the Protocols of `mss/ports.py` here.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -54,7 +54,7 @@ from mss.pipeline.record import Recorder
 from mss.pipeline.route import Router
 from mss.policy.attachments import AttachmentPolicy
 from mss.policy.patients import PatientRules
-from mss.ports import BlobStore, RecipientProbe, Relay
+from mss.ports import BlobStore, MailboxExporter, RecipientProbe, Relay
 from mss.services import Services
 from mss.settings import Settings
 from mss.smtp.client import HostFinder, build_relay
@@ -65,10 +65,13 @@ from mss.telemetry.health import Health
 from mss.trust_space import TrustSpace, load_trust_store
 from mss.worker.directory_refresh import DirectoryRefresh
 from mss.worker.endings import Endings
+from mss.worker.fhir_publication import build_fhir_exporter
 from mss.worker.jobs import Jobs
 from mss.worker.list_fetch import build_fetcher
 from mss.worker.list_poll import ListPoll
 from mss.worker.loop import Worker
+from mss.worker.publication import EVERY as PUBLISHED_EVERY
+from mss.worker.publication import FileExporter, Publishing
 from mss.worker.revocation import RevocationNews
 from mss.worker.schedule import Job, Schedule
 from mss.worker.watch import Renewable
@@ -444,6 +447,8 @@ def _assemble(
                 Job(name="scheduled", every=timedelta(seconds=5), run=drafts.send_due),
                 Job(name="uploads", every=timedelta(minutes=10), run=uploads.forget_expired),
                 Job(name="drafts-sent", every=timedelta(hours=1), run=drafts.forget_sent),
+                *_publishing(desk),
+                *_forgetting(acceptance.protection),
                 *Jobs(
                     database=database,
                     blobs=blobs,
@@ -470,6 +475,31 @@ def _assemble(
         hosts=hosts,
         hospital=hospital,
     )
+
+
+def _publishing(desk: Desk) -> Iterator[Job]:
+    """Tell the national directory of our mailboxes, as the settings say."""
+    settings = desk.settings
+    exporter: MailboxExporter
+    match settings.directory.publish_to:
+        case "file":
+            exporter = FileExporter(
+                database=desk.database,
+                path=settings.path(settings.directory.publish_file),
+                domains=frozenset(settings.domains),
+            )
+        case "fhir":
+            exporter = build_fhir_exporter(settings)
+        case _:
+            return
+    publishing = Publishing(database=desk.database, exporter=exporter, clock=desk.clock)
+    yield Job(name="publication", every=PUBLISHED_EVERY, run=publishing.run)
+
+
+def _forgetting(protection: Protection) -> Iterator[Job]:
+    """Forget the certificates that were found elsewhere, if anybody looks for them."""
+    if protection.finder is not None:
+        yield Job(name="certificates", every=timedelta(hours=6), run=protection.finder.forget)
 
 
 async def _check_database(database: Database) -> str:

@@ -22,6 +22,7 @@ from directory.sources import find_sources, merge_sources
 from directory.survey import Progress as ProgressTold
 from directory.sync import ImportReport
 from mss.cli.compose import open_desk
+from mss.cli.directory_export import export, outbox
 from mss.cli.directory_search import hit_facts, search
 from mss.cli.root import Group, answer, root, run, settings_of, tell
 from mss.clock import SystemClock
@@ -41,6 +42,8 @@ def directory() -> None:
 
 
 directory.add_command(search)
+directory.add_command(export)
+directory.add_command(outbox)
 
 
 def _existing(
