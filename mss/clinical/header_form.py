@@ -57,7 +57,7 @@ def _odd_forms(root: _Element) -> Iterator[str]:
     for child in root.iterchildren(f"{_PREFIX}*"):
         if child.tag == _COMPONENT:
             continue
-        name = child.tag.removeprefix(_PREFIX)
+        name = str(child.tag).removeprefix(_PREFIX)
         if name in _NEVER_EMPTY and child.get("nullFlavor") is not None:
             yield f"{name}/@nullFlavor"
         for one in child.iter(f"{_PREFIX}*"):
