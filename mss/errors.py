@@ -425,7 +425,7 @@ class ChecksumDiffersError(MSSError):
     """What arrived is not what its checksum says; nothing of it was kept."""
 
     code: ClassVar[str] = "checksum-differs"
-    retryable: ClassVar[bool] = True
+    retryable: ClassVar[bool] = False
     public_text: ClassVar[str] = "What arrived does not match its checksum."
     public_text_fr: ClassVar[str] = "Ce qui est arrivé ne correspond pas à sa somme de contrôle."
     next_step: ClassVar[str] = "Send the same octets again."
@@ -436,7 +436,7 @@ class UploadIncompleteError(MSSError):
     """A file that is to be sent has not arrived as a whole."""
 
     code: ClassVar[str] = "upload-incomplete"
-    retryable: ClassVar[bool] = True
+    retryable: ClassVar[bool] = False
     public_text: ClassVar[str] = "An attached file has not been uploaded completely."
     public_text_fr: ClassVar[str] = "Un fichier joint n'a pas été envoyé en entier."
     next_step: ClassVar[str] = "Finish the upload, then send."

@@ -4,7 +4,13 @@ from datetime import datetime
 from typing import Annotated
 
 import pybase64
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import (
+    Field,
+    PlainValidator,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
 
 from api.schemas.wire import (
     AddressText,
@@ -88,10 +94,19 @@ class DraftFields(Request):
     )
 
 
+def _either(value: object, _: ValidatorFunctionWrapHandler) -> AttachmentIn | UploadedIn:
+    """Judge a file as what it says it is, so that what is wrong is said of that alone."""
+    is_reference = isinstance(value, dict) and "upload" in value
+    return (UploadedIn if is_reference else AttachmentIn).model_validate(value)
+
+
 class DraftIn(DraftFields):
     """A message to write and send."""
 
-    attachments: Annotated[tuple[AttachmentIn | UploadedIn, ...], Field(max_length=100)] = ()
+    attachments: Annotated[
+        tuple[Annotated[AttachmentIn | UploadedIn, WrapValidator(_either)], ...],
+        Field(max_length=100),
+    ] = ()
 
 
 class DeliveryOut(View):

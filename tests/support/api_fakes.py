@@ -4,7 +4,7 @@ Each keeps what it was asked, so a test can see what the door passed on; each re
 one: what is not the caller's does not exist.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,9 +28,12 @@ from mss.mailboxes.documents import (
     PatientView,
 )
 from mss.mailboxes.drafting import OutgoingDraft, RecipientAnswer
+from mss.mailboxes.drafts import SavedDraft
 from mss.mailboxes.letters import OutgoingLetter, SentLetter
 from mss.mailboxes.reading import MarkResult, MessagePage, MessageView, PartContent
+from mss.mailboxes.uploads import Checksum, FileName, Upload
 from mss.model.delivery import DeliveryState, Station, Tracking, TrackingEvent
+from mss.model.draft import DraftState
 from mss.model.mailbox import Deposit, Flag, Folder, Mailbox, MailboxView
 from mss.model.message import Origin, Participant, PartSummary, StoredMessage, Summary
 from mss.model.principal import AccountPrincipal, Right
@@ -38,6 +41,7 @@ from mss.model.security import Binding, Security, Verdict
 from mss.pipeline.submission import Accepted, AcceptedDelivery
 from mss.services import Services
 from mss.settings import LimitSettings, Settings
+from mss.store.drafts import DraftRow
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 ANNE = "anne.essai-leroux@cabinets-demo.mssante.fr"
@@ -437,6 +441,97 @@ class FakeLetters:
 
 
 @dataclass(slots=True)
+class FakeUploads:
+    """Begins uploads that nobody finds again."""
+
+    async def begin(
+        self, principal: AccountPrincipal, *, size_octets: int, name: FileName
+    ) -> Upload:
+        return Upload(
+            id=LETTER_ID,
+            name=name,
+            size_octets=size_octets,
+            offset_octets=0,
+            created_at=NOW,
+            expires_at=NOW,
+        )
+
+    async def find(self, principal: AccountPrincipal, upload_id: str) -> Upload:
+        raise NotFoundError(what="upload")
+
+    async def append(
+        self,
+        principal: AccountPrincipal,
+        upload_id: str,
+        octets: AsyncIterator[bytes],
+        *,
+        offset: int,
+        checksum: Checksum | None,
+    ) -> Upload:
+        raise NotFoundError(what="upload")
+
+    async def end(self, principal: AccountPrincipal, upload_id: str) -> None:
+        raise NotFoundError(what="upload")
+
+
+@dataclass(slots=True)
+class FakeDrafts:
+    """Keeps nothing: every mailbox is without drafts."""
+
+    async def create(
+        self, principal: AccountPrincipal, address: str, draft: OutgoingDraft
+    ) -> SavedDraft:
+        self._require(principal, address)
+        row = DraftRow(
+            id=LETTER_ID,
+            mailbox_id=LETTER_ID,
+            account_id=principal.account_id,
+            version=1,
+            state=DraftState.OPEN,
+            created_at=NOW,
+            updated_at=NOW,
+            sealed=b"",
+        )
+        return SavedDraft(row=row, draft=draft)
+
+    async def list(
+        self, principal: AccountPrincipal, address: str, *, limit: int, cursor: str | None
+    ) -> tuple[tuple[SavedDraft, ...], str | None]:
+        self._require(principal, address)
+        return (), None
+
+    async def get(
+        self, principal: AccountPrincipal, address: str, draft_id: str, **_: object
+    ) -> SavedDraft:
+        self._require(principal, address)
+        raise NotFoundError(what="draft")
+
+    async def replace(
+        self,
+        principal: AccountPrincipal,
+        address: str,
+        draft_id: str,
+        draft: OutgoingDraft,
+        *,
+        seen: int | None,
+    ) -> SavedDraft:
+        return await self.get(principal, address, draft_id)
+
+    async def send(
+        self, principal: AccountPrincipal, address: str, draft_id: str, **_: object
+    ) -> Accepted:
+        self._require(principal, address)
+        raise NotFoundError(what="draft")
+
+    delete = schedule = take_back = get
+
+    @staticmethod
+    def _require(principal: AccountPrincipal, address: str) -> None:
+        if address not in principal.rights:
+            raise NotFoundError(what="mailbox")
+
+
+@dataclass(slots=True)
 class FakeTracking:
     """Knows what became of the letter."""
 
@@ -501,6 +596,8 @@ class FakeServices:
     tracking: FakeTracking
     directory: FakeLookup
     health: FakeHealth
+    drafts: FakeDrafts = field(default_factory=FakeDrafts)
+    uploads: FakeUploads = field(default_factory=FakeUploads)
 
     def as_services(self) -> Services:
         """Pass for the real thing: the door uses no more of it than this has."""

@@ -98,7 +98,8 @@ async def test_what_belongs_to_somebody_else_does_not_exist(
     nobodys = _fill(path, address="nobody@nowhere.fr", message_id="0" * 32)
     body = {
         "patch": f'{{"ids": ["{PAULS_LETTER_ID}"], "delete": true}}',
-        "post": '{"to": ["a@b.fr"]}',
+        "post": "{}" if path.endswith("/send") else '{"to": ["a@b.fr"]}',
+        "put": '{"to": ["a@b.fr"]}',
     }
     headers = {"Content-Type": "application/json"}
 
@@ -113,6 +114,8 @@ def _fill(path: str, *, address: str, message_id: str) -> str:
     return path.format(
         address=address,
         message_id=message_id,
+        draft_id=message_id,
+        upload_id=message_id,
         path="3",
         number="1",
         form="xml",

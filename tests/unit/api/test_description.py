@@ -61,7 +61,7 @@ def test_every_operation_says_what_it_does_and_how_it_refuses(
     assert all("application/problem+json" in one["content"] for one in refusals)
     assert is_open or "401" in operation["responses"]
     assert is_open != ("security" in operation)
-    assert (method in {"post", "patch"}) == ("requestBody" in operation)
+    assert (method in {"post", "patch", "put"}) == ("requestBody" in operation)
 
 
 def test_names_are_in_one_case() -> None:
