@@ -113,6 +113,15 @@ class ImportRunningError(DirectoryError):
 
 
 @dataclass(eq=False)
+class SearchNotReadyError(DirectoryError):
+    """The search index of this machine is being made; nobody waits for all of it."""
+
+    code: ClassVar[str] = "directory-search-not-ready"
+    retryable: ClassVar[bool] = True
+    public_text: ClassVar[str] = "The directory is being prepared; please try again later."
+
+
+@dataclass(eq=False)
 class CursorSyntaxError(DirectoryError):
     """The page cursor was not made by us."""
 

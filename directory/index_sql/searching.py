@@ -4,25 +4,32 @@ The index says who answers and in which order; the rows say what is shown, and t
 the page is made. So a mailbox that went onto the liste rouge a moment ago is not shown, whatever
 the index says.
 
+An index that is not there is made beside the searches, by one thread. Who asks meanwhile is
+answered from the generation before, if its index is open; otherwise they wait a little, and then
+no longer.
+
 Shapes
     A *layer* is an index, and the subjects that it knows better than the layers below. The lowest
     is the national one of a generation, in its folder; those above hold whom our own operator's
     declarations touch, in memory. All layers together are a *view*, which never changes.
 Errors
-    `CursorSyntaxError`, `CursorExpiredError`; `OSError` when an index cannot be written.
+    `CursorSyntaxError`, `CursorExpiredError`, `SearchNotReadyError`; `OSError` when an index
+    cannot be written.
 """
 
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
-from directory.errors import CursorExpiredError
+from directory.errors import CursorExpiredError, SearchNotReadyError
 from directory.index_sql import tables
 from directory.index_sql.finding import find_live_number
 from directory.index_sql.indexing import build_search_index, load_subjects
@@ -42,6 +49,7 @@ _REVISION: Final = Prepared(
         func.max(tables.declared_mailbox.c.changed_at).label("changed_at"),
     ).select_from(tables.declared_mailbox)
 )
+PATIENCE_SECONDS: Final = 5.0
 MAX_LAYERS: Final = 4
 MAX_VIEWS: Final = 16
 MAX_INDEXES: Final = 3
@@ -65,15 +73,18 @@ class SearchDesk:
 
     Args:
         folder: Where the indexes of generations are kept.
+        patience: How long a search waits for an index that is being made, in seconds.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, patience: float = PATIENCE_SECONDS) -> None:
         self._folder = folder
+        self._patience = patience
         self._lock = threading.RLock()
         self._indexes: OrderedDict[int, OpenIndex] = OrderedDict()
         self._views: OrderedDict[tuple[int, str], View] = OrderedDict()
         self._latest: dict[int, tuple[_Revision, View]] = {}
-        self._building: threading.Thread | None = None
+        self._building: Future[None] | None = None
+        self._is_long = False
 
     def search(self, connection: Connection, query: SearchQuery) -> SearchPage:
         """Answer a search. The liste rouge is invisible, even to its exact address.
@@ -81,6 +92,7 @@ class SearchDesk:
         Raises:
             CursorSyntaxError: The cursor is not one of ours.
             CursorExpiredError: The directory has changed since the page before.
+            SearchNotReadyError: The index is still being made.
         """
         if query.cursor is not None:
             return self._following(connection, query, Cursor.parse(query.cursor))
@@ -96,6 +108,7 @@ class SearchDesk:
         """Open, or make, the index of the generation in force, before somebody asks."""
         live = find_live_number(connection)
         if live is not None:
+            build_search_index(connection, live, self._folder)
             self._index(connection, live)
 
     def _following(self, connection: Connection, query: SearchQuery, place: Cursor) -> SearchPage:
@@ -117,27 +130,58 @@ class SearchDesk:
             if live in self._indexes or IndexFolder(self._folder, live).is_complete:
                 return live
             last = next(reversed(self._indexes), None)
-            if last is None or not _is_kept(connection, last):
-                return live
-            if self._building is None or not self._building.is_alive():
-                self._building = threading.Thread(
-                    target=self._build, args=(connection.engine, live, last), daemon=True
-                )
-                self._building.start()
+            if last is not None and not _is_kept(connection, last):
+                last = None
+            building = self._start_builder(connection.engine, live, last)
+        if last is not None:
             return last
+        self._await(building)
+        return live
 
-    def _build(self, engine: Engine, generation: int, before: int) -> None:
-        with engine.connect() as connection:
-            build_search_index(connection, generation, self._folder, before=before)
+    def _start_builder(self, engine: Engine, live: int, last: int | None) -> Future[None]:
+        """Have the index made by a thread of its own, if none is at it."""
+        if self._building is None or self._building.done():
+            self._building = Future()
+            self._is_long = False
+            arguments = (self._building, engine, live, last)
+            threading.Thread(target=self._build, args=arguments, daemon=True).start()
+        return self._building
+
+    def _await(self, building: Future[None]) -> None:
+        """Wait for an index, holding up nobody else.
+
+        Raises:
+            SearchNotReadyError: It takes longer; whoever comes later does not wait at all.
+        """
+        try:
+            building.result(0 if self._is_long else self._patience)
+        except TimeoutError:
+            self._is_long = True
+            raise SearchNotReadyError from None
+
+    def _build(
+        self, building: Future[None], engine: Engine, generation: int, before: int | None
+    ) -> None:
+        try:
+            with engine.connect() as connection:
+                build_search_index(connection, generation, self._folder, before=before)
+        except (OSError, SQLAlchemyError) as error:  # the next search begins again
+            building.set_exception(error)
+        else:
+            building.set_result(None)
 
     def _index(self, connection: Connection, generation: int) -> OpenIndex:
+        """Open an index.
+
+        Raises:
+            SearchNotReadyError: It is not there.
+        """
         with self._lock:
             found = self._indexes.get(generation)
             if found is None:
                 folder = IndexFolder(self._folder, generation)
                 if not folder.is_complete:
-                    with connection.engine.connect() as own:
-                        build_search_index(own, generation, self._folder)
+                    raise SearchNotReadyError
                 found = self._indexes[generation] = OpenIndex.open(folder)
                 folder.remove_older(keep=_kept(connection))
                 while len(self._indexes) > MAX_INDEXES:

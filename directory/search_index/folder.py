@@ -4,16 +4,21 @@ It is written once, beside its final place, and moved there when it is whole; no
 folder sees half of one. The index of a following generation links the files of the one before,
 which nothing ever changes, and adds what is new.
 
+A builder that died leaves a draft behind. Each draft is locked by whoever writes it, so the next
+builder removes those that are nobody's.
+
 Shapes
     `names` is a file of lines in any order, one for each subject; a field of the index says where.
 Errors
     `OSError` when a folder cannot be read or written.
 """
 
+import fcntl
 import mmap
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +32,7 @@ from directory.search_index.subject import Subject, build_entry
 
 NAMES: Final = "names"
 HEAP_OCTETS: Final = 160_000_000
+_DRAFT: Final = "search-draft-"
 AT_BITS: Final = 16
 _LENGTH_MASK: Final = (1 << AT_BITS) - 1
 
@@ -55,9 +61,11 @@ class IndexFolder:
             keep: Generations whose pages may still be asked for.
         """
         kept = {self.path.name, *(IndexFolder(self.parent, n).path.name for n in keep)}
-        for found in self.parent.glob(f"search-{VERSION}-*"):
-            number = found.name.rpartition("-")[2]
-            if found.name not in kept and number.isdigit() and int(number) < self.generation:
+        for found in self.parent.glob("search-[0-9]*-[0-9]*"):
+            _, version, number = found.name.split("-", 2)
+            if not (version.isdigit() and number.isdigit()) or found.name in kept:
+                continue
+            if int(version) < VERSION or int(number) < self.generation:
                 shutil.rmtree(found, ignore_errors=True)
 
 
@@ -77,12 +85,11 @@ class IndexBuilder:
 
     def __init__(self, target: IndexFolder, *, copy_of: IndexFolder | None = None) -> None:
         self._target = target
-        self._draft = target.parent / f"search-draft-{uuid4().hex}"
+        self._draft = target.parent / f"{_DRAFT}{uuid4().hex}"
+        self._lock = _begin_draft(self._draft)
         self.is_copy = copy_of is not None
-        if copy_of is None:
-            self._draft.mkdir(parents=True)
-        else:
-            shutil.copytree(copy_of.path, self._draft, copy_function=_link)
+        if copy_of is not None:
+            shutil.copytree(copy_of.path, self._draft, copy_function=_link, dirs_exist_ok=True)
         self._index = tantivy.Index(schema(), path=str(self._draft))
         self._writer = self._index.writer(HEAP_OCTETS, 1)
         self._names = (self._draft / NAMES).open("ab")
@@ -108,6 +115,7 @@ class IndexBuilder:
                 self._place()
         finally:
             shutil.rmtree(self._draft, ignore_errors=True)
+            os.close(self._lock)
 
     def add(self, subjects: Iterable[Subject]) -> None:
         """Add subjects that are not in the index."""
@@ -171,6 +179,43 @@ class OpenIndex:
         places = self.searcher.fast_field_values(Field.AT, found)
         lines = (self._names[slice(*unpack_place(int(at or 0)))] for at in places)
         return [line.decode() for line in lines]
+
+
+def _begin_draft(draft: Path) -> int:
+    """Make a draft and lock it, after removing those of builders who died; return the lock."""
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(draft.parent):
+        for left in draft.parent.glob(f"{_DRAFT}*"):
+            _remove_if_left(left)
+        draft.mkdir()
+        lock = os.open(draft, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _remove_if_left(draft: Path) -> None:
+    try:
+        lock = os.open(draft, os.O_RDONLY)
+    except FileNotFoundError:
+        return  # its builder has finished
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return  # its builder is at work
+    else:
+        shutil.rmtree(draft, ignore_errors=True)
+    finally:
+        os.close(lock)
 
 
 def _link(source: str, target: str) -> None:

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from directory import index_sql
+from directory.errors import SearchNotReadyError
 from directory.identifiers import NationalPersonId
 from directory.search import OrganizationSheet, SearchHit, SearchPage, SearchQuery
+from mss.errors import StoreUnavailableError
 from mss.store.engine import Database
 
 
@@ -21,8 +23,12 @@ class DirectoryLookup:
         Raises:
             CursorSyntaxError: The cursor is not one of ours.
             CursorExpiredError: The directory has changed since the page before.
+            StoreUnavailableError: The search index of this machine is still being made.
         """
-        return await self.database.survey(lambda c: self.index.search(c, query))
+        try:
+            return await self.database.survey(lambda c: self.index.search(c, query))
+        except SearchNotReadyError as error:
+            raise StoreUnavailableError(reason=error.code) from None
 
     async def find_practitioner(self, rpps: str) -> SearchHit | None:
         """Find one professional by number."""

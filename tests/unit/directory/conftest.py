@@ -201,4 +201,4 @@ def search(connection: Connection, query: SearchQuery) -> SearchPage:
     if isinstance(desk, index_sql.SearchDesk):
         return desk.search(connection, query)
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        return index_sql.SearchDesk(Path(folder)).search(connection, query)
+        return index_sql.SearchDesk(Path(folder), patience=60.0).search(connection, query)
