@@ -42,7 +42,7 @@ check: .venv/.locked-dev ## everything that CI checks: format, lint, imports, ty
 	@echo '== docs';    $(MAKE) docs-check
 	@echo '== tests';   $(MAKE) test
 
-fuzz: .venv/.locked-interop ## look for octets that a parser of crypto fails on (F=target, T=60 seconds each)
+fuzz: .venv/.locked-interop ## look for octets that a parser fails on (F=target, T=60 seconds each)
 	@$(PY) -m tests.fuzz $(F) --seconds $(or $(T),60)
 
 crash: .venv/.locked-dev ## kill an operator while mail flows (N=1000 deaths, E=sqlite|postgresql|both)

@@ -38,10 +38,11 @@ from crypto.xml_signature import sign_enveloped, verify_enveloped
 from mss.clinical.metadata import MetadataSyntaxError, parse_metadata
 from mss.clinical.safe_xml import XMLRefusedError
 from mss.clinical.zip_reader import ArchiveError
+from mss.hl7.errors import HL7RefusedError, HL7SyntaxError
 from mss.mailboxes.letter_file import decode_cms, looks_like_cms, read_cms, read_mail
 from mss.mime import entity as entities
 from mss.mime.errors import MessageSyntaxError
-from tests.fuzz import documents
+from tests.fuzz import documents, hospital
 from tests.support.attacks import TEXT, attacks, letter
 from tests.support.explaining import examiner
 from tests.support.ocsp import a_response
@@ -267,4 +268,5 @@ TARGETS: dict[str, Target] = {
     "ebrim": Target(parse_metadata, (MetadataSyntaxError,), documents.metadata),
     "cda": Target(documents.judge_document, (), documents.documents),
     "svrl": Target(documents.read_report, (XMLRefusedError,), documents.reports),
+    "hl7": Target(hospital.judge_request, (HL7SyntaxError, HL7RefusedError), hospital.requests),
 }  # fmt: skip
