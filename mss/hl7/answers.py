@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Final
 
 from mss.hl7.errors import Condition, Objection
-from mss.hl7.message import HL7Message
+from mss.hl7.message import HL7Message, unescape
 from mss.hl7.writing import (
     Field,
     Heading,
@@ -84,17 +84,20 @@ def build_blind_ack(octets: bytes, objection: Objection, *, control_id: str, at:
         found = fields[number - 1] if len(fields) >= number else ""
         return found if len(found) <= 200 and found.isprintable() else ""
 
+    def value(number: int) -> str:
+        return unescape(given(number).partition("^")[0]).strip()
+
     event = given(9).split("^")
     version = given(12)
     heading = Heading(
-        sender=(given(5), given(6)),
-        receiver=(given(3), given(4)),
+        sender=(value(5), value(6)),
+        receiver=(value(3), value(4)),
         kind=("ACK", event[1] if len(event) > 1 else "", "ACK"),
         control_id=control_id,
         version=version if _SAFE_VERSION.fullmatch(version) else "2.6",
         at=at,
     )
-    return _ack(heading, Verdict.REJECTED, given(10), [objection])
+    return _ack(heading, Verdict.REJECTED, value(10), [objection])
 
 
 def _ack(

@@ -40,6 +40,7 @@ _CHARSETS: Final = {
 }
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
 _SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
+_HEADINGS: Final = {"MSH", "BHS", "FHS"}
 _CONTINUED: Final = re.compile(r"[A-Za-z0-9+/=\t ]+")  # base64 that somebody wrapped
 _NAMED_ESCAPES: Final = {".br": "\n", "H": "", "N": ""}
 
@@ -159,10 +160,18 @@ def unescape(text: str, separators: str = "|^~\\&") -> str:
     def one(match: re.Match[str]) -> str:
         code = match[1]
         if code.startswith("X"):
-            return bytes.fromhex(code[1:]).decode("utf-8", "replace")
+            return _named_octets(bytes.fromhex(code[1:]))
         return plain.get(code, _NAMED_ESCAPES.get(code, ""))
 
     return _escapes(escape).sub(one, text)
+
+
+def _named_octets(octets: bytes) -> str:
+    """Read octets that a value names by their numbers; in which charset, nobody says."""
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return octets.decode("iso-8859-15")
 
 
 @cache
@@ -214,4 +223,7 @@ def _lines(text: str, field: str) -> list[str]:
             raise HL7SyntaxError(reason="segment")
     if len(lines) > MAX_SEGMENTS:
         raise HL7SyntaxError(reason="too-many-segments")
+    if any(pieces[0][:3] in _HEADINGS for pieces in lines[1:]):
+        # Read as one, the recipients of the first would get the documents of the second.
+        raise HL7SyntaxError(reason="several-messages")
     return ["".join(pieces) for pieces in lines]

@@ -360,7 +360,7 @@ def decode_base64(text: str, *, is_strict: bool) -> bytes | None:
         bare, left = bare[:-1], 0
     try:
         return binascii.a2b_base64(bare + _SHORT.get(left, ""), strict_mode=bool(bare))
-    except binascii.Error:
+    except ValueError:  # binascii.Error, or a letter that is not even ASCII
         return None
 
 

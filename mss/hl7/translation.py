@@ -43,6 +43,7 @@ _SYNTAX: Final[Mapping[str, tuple[Condition, str, str]]] = MappingProxyType(
         "segment": (Condition.OTHER, "", "A line is no segment"),
         "too-many-fields": (Condition.CARDINALITY, "", "The message has too many fields"),
         "too-many-segments": (Condition.CARDINALITY, "", "The message has too many segments"),
+        "several-messages": (Condition.SEQUENCE, "MSH^2", "A frame carries one message"),
         "too-large": (Condition.OTHER, "", "The message is too large"),
     }
 )
