@@ -24,7 +24,7 @@ from mss.clinical import draft
 from mss.clinical.build_letter import BuiltLetter
 from mss.clinical.draft_notes import LetterContentError, Notes
 from mss.clinical.people import Address, Code, Identifier
-from mss.mailboxes.letters import OutgoingLetter, SentLetter
+from mss.mailboxes.letters import OutgoingLetter, SentLetter, UploadedFile
 
 LETTER_PART: Final = "letter"
 
@@ -172,6 +172,10 @@ class _Reader:
         self._used.add(given.part)
         if given.part and (part is None or given.content is not None):
             self._notes.add("letter-file-name", f"{where}/part")
+        if given.upload is not None:
+            if given.part or given.content is not None:
+                self._notes.add("letter-file-name", f"{where}/upload")
+            return UploadedFile(upload_id=given.upload, content_type=given.content_type)
         if part is None:
             return draft.FileDraft(octets=given.content or b"", content_type=given.content_type)
         said = given.content_type or part.content_type or ""

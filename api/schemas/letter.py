@@ -156,10 +156,13 @@ class PreviousIn(Request):
 
 
 class FileIn(Request):
-    """A file: its content in base64, or the name of a part of the form."""
+    """A file: its content in base64, the name of a part of the form, or an upload."""
 
     content: Base64 | None = None
     part: Word = Field(default="", description="Name of the part of the form that holds it.")
+    upload: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = Field(
+        default=None, description="What was uploaded before; gone from there once sent."
+    )
     content_type: Word = Field(default="", description="By default what the file itself says.")
 
 
@@ -325,7 +328,17 @@ class LetterIn(Request):
                         "sex": "F",
                         "birth_place": "75114",
                     },
-                    "documents": [{"type": "11488-4", "file": {"part": "report"}}],
+                    "documents": [
+                        {
+                            "type": "11488-4",
+                            "sections": [
+                                {
+                                    "title": "Conclusion",
+                                    "blocks": [{"text": "Examen normal. Contrôle dans six mois."}],
+                                }
+                            ],
+                        }
+                    ],
                 }
             ]
         }

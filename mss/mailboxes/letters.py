@@ -13,7 +13,7 @@ Sources
 import asyncio
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
@@ -33,7 +33,7 @@ from mss.clinical.draft import (
 from mss.clinical.draft_known import Known
 from mss.clinical.draft_people import number_of, structure_number_of
 from mss.clinical.xdm import FILE_NAME, Application
-from mss.mailboxes.drafting import Drafting, OutgoingAttachment, OutgoingDraft
+from mss.mailboxes.drafting import Drafting, OutgoingAttachment, OutgoingDraft, Sending
 from mss.mime.addresses import parse_address
 from mss.mime.errors import MessageSyntaxError
 from mss.model.mailbox import Mailbox
@@ -45,6 +45,14 @@ from mss.store.engine import Connection, Database
 
 SOFTWARE_FIELD: Final = "X-MSS-NIL"
 _ARCHIVE_TYPE: Final = "application/zip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadedFile(FileDraft):
+    """A file that was uploaded before, and is read when the letter is made."""
+
+    octets: bytes = field(default=b"", repr=False)
+    upload_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +103,8 @@ class LetterDesk:
         Raises:
             LetterContentError: Something is missing or wrong.
         """
-        return await self._build(await self.drafting.require_mailbox(principal, address), outgoing)
+        box = await self.drafting.require_mailbox(principal, address)
+        return await self._build(box, await self._with_files(principal, outgoing))
 
     async def send_letter(
         self,
@@ -117,15 +126,40 @@ class LetterDesk:
         )
         if repeat is not None:
             return SentLetter(accepted=repeat, letter=None)
-        built = await self._build(box, outgoing)
-        accepted = await self.drafting.send_draft(
-            principal,
-            address,
-            _draft(outgoing, built),
-            idempotency_key=idempotency_key,
-            made_from=request,
+        filled = await self._with_files(principal, outgoing)
+        built = await self._build(box, filled)
+        sending = Sending(
+            idempotency_key=idempotency_key, made_from=request, uploads=_uploads(outgoing)
         )
+        accepted = await self.drafting.send(principal, address, _draft(outgoing, built), sending)
         return SentLetter(accepted=accepted, letter=built)
+
+    async def _with_files(
+        self, principal: AccountPrincipal, outgoing: OutgoingLetter
+    ) -> OutgoingLetter:
+        """Read the files that were uploaded, if they fit into a message together."""
+        named = _uploads(outgoing)
+        if not named:
+            return outgoing
+        desk = self.drafting.uploads
+        self.drafting.check_uploads(await desk.measure(principal, named))
+        found = {one: await desk.load(principal, one) for one in named}
+
+        def read(file: FileDraft | None) -> FileDraft | None:
+            if not isinstance(file, UploadedFile):
+                return file
+            said = found[file.upload_id]
+            return FileDraft(
+                octets=said.octets,
+                content_type=file.content_type or said.name.content_type,
+                filename=file.filename or said.name.filename,
+            )
+
+        documents = tuple(
+            replace(one, file=read(one.file), cda=read(one.cda), pdf=read(one.pdf))
+            for one in outgoing.letter.documents
+        )
+        return replace(outgoing, letter=replace(outgoing.letter, documents=documents))
 
     async def _build(self, box: Mailbox, outgoing: OutgoingLetter) -> BuiltLetter:
         known = await self._known(box, outgoing)
@@ -313,12 +347,25 @@ def _draft(outgoing: OutgoingLetter, built: BuiltLetter) -> OutgoingDraft:
 
 def _fingerprint(outgoing: OutgoingLetter) -> bytes:
     """Describe a request so that equal ones are equal: all that was said, and every file."""
-    files = (
-        hashlib.sha256(one.octets).hexdigest() if one else "-"
-        for document in outgoing.letter.documents
-        for one in _files(document)
-    )
+    files = (_name_of(one) for document in outgoing.letter.documents for one in _files(document))
     return "\n".join((repr(outgoing), outgoing.text, *files)).encode("utf-8", "replace")
+
+
+def _name_of(file: FileDraft | None) -> str:
+    """Name a file by what cannot change: its octets, or the upload that they are in."""
+    match file:
+        case None:
+            return "-"
+        case UploadedFile():
+            return file.upload_id
+        case FileDraft():
+            return hashlib.sha256(file.octets).hexdigest()
+
+
+def _uploads(outgoing: OutgoingLetter) -> tuple[str, ...]:
+    """List the uploads that a letter names, each once."""
+    files = (one for document in outgoing.letter.documents for one in _files(document))
+    return tuple(dict.fromkeys(one.upload_id for one in files if isinstance(one, UploadedFile)))
 
 
 def _files(document: DocumentDraft) -> Sequence[FileDraft | None]:
