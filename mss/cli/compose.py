@@ -70,6 +70,7 @@ from mss.worker.jobs import Jobs
 from mss.worker.list_fetch import build_fetcher
 from mss.worker.list_poll import ListPoll
 from mss.worker.loop import Worker
+from mss.worker.own_certificates import OwnCertificates
 from mss.worker.publication import EVERY as PUBLISHED_EVERY
 from mss.worker.publication import FileExporter, Publishing
 from mss.worker.revocation import RevocationNews
@@ -447,7 +448,7 @@ def _assemble(
                 Job(name="scheduled", every=timedelta(seconds=5), run=drafts.send_due),
                 Job(name="uploads", every=timedelta(minutes=10), run=uploads.forget_expired),
                 Job(name="drafts-sent", every=timedelta(hours=1), run=drafts.forget_sent),
-                *_publishing(desk),
+                *_publishing(desk, acceptance.protection.keys),
                 *_forgetting(acceptance.protection),
                 *Jobs(
                     database=database,
@@ -477,9 +478,16 @@ def _assemble(
     )
 
 
-def _publishing(desk: Desk) -> Iterator[Job]:
-    """Tell the national directory of our mailboxes, as the settings say."""
+def _publishing(desk: Desk, keys: KeysInForce) -> Iterator[Job]:
+    """Publish our certificates here and, as the settings say, our mailboxes nationally."""
     settings = desk.settings
+    own = OwnCertificates(
+        database=desk.database,
+        keys=keys,
+        domains=frozenset(settings.domains),
+        clock=desk.clock,
+    )
+    yield Job(name="own-certificates", every=PUBLISHED_EVERY, run=own.run)
     exporter: MailboxExporter
     match settings.directory.publish_to:
         case "file":
