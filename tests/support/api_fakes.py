@@ -13,8 +13,8 @@ from uuid import UUID
 
 from directory.address import MailAddress
 from directory.identifiers import NationalPersonId
-from directory.model import MailboxEntry, MailboxKind, Practitioner
-from directory.search import MatchClass, SearchHit, SearchPage, SearchQuery
+from directory.model import MailboxEntry, MailboxKind, Organization, Practitioner
+from directory.search import MatchClass, OrganizationSheet, SearchHit, SearchPage, SearchQuery
 from mss.clinical import finding
 from mss.clinical.build_letter import BuiltLetter, build_letter
 from mss.errors import MSSError, NotAuthenticatedError, NotFoundError
@@ -562,6 +562,11 @@ class FakeLookup:
 
     async def find_practitioner(self, rpps: str) -> SearchHit | None:
         return a_hit() if rpps == "99900000009" else None
+
+    async def find_organization(self, identifier: str) -> OrganizationSheet | None:
+        if identifier != "750000002":
+            return None
+        return OrganizationSheet(organization=Organization(key="1750000002", name="CH DEMO"))
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ import pytest
 
 from directory.errors import CursorExpiredError, CursorSyntaxError
 from directory.search import SearchQuery
+from mss.errors import StoreUnavailableError
 from tests.support.api_fakes import ANNE, FakeServices
 
 SEARCH = "/v1/directory/search"
@@ -50,7 +51,11 @@ async def test_every_filter_is_passed_on(client: httpx.AsyncClient, services: Fa
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=101", "q=" + "x" * 201, "with_mailbox=si", "nom=essai"]
+    "query",
+    [
+        *("limit=0", "limit=101", "q=" + "x" * 201, "with_mailbox=si", "nom=essai"),
+        *("near=x", "near=91,2", "near=1,181", "radius_km=0", "radius_km=201", "sort=name"),
+    ],
 )
 async def test_a_wrong_filter_is_refused(client: httpx.AsyncClient, query: str) -> None:
     """A filter that we do not know would widen the result in silence."""
@@ -91,3 +96,34 @@ async def test_a_number_of_nobody_is_not_found(
     answer = await client.get(f"/v1/directory/practitioners/{rpps}")
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+
+
+async def test_a_structure_is_described_by_its_number(client: httpx.AsyncClient) -> None:
+    """A hospital is written to by way of its services."""
+    answer = await client.get("/v1/directory/organizations/750000002")
+
+    assert (answer.status_code, answer.json()["organization"]["name"]) == (200, "CH DEMO")
+
+
+@pytest.mark.parametrize(
+    ("identifier", "status"),
+    [("750000010", 404), ("ch%20demo", 422), ("x" * 65, 422), ("%00", 422)],
+)
+async def test_a_structure_that_nobody_knows_is_not_found(
+    client: httpx.AsyncClient, identifier: str, status: int
+) -> None:
+    """What cannot be a number is told from the number of nobody."""
+    answer = await client.get(f"/v1/directory/organizations/{identifier}")
+
+    assert answer.status_code == status
+
+
+async def test_an_index_that_is_being_made_is_asked_again_later(
+    client: httpx.AsyncClient, services: FakeServices
+) -> None:
+    """Software waits as long as it is told to."""
+    services.directory.trouble = StoreUnavailableError(reason="directory-search-not-ready")
+    answer = await client.get(f"{SEARCH}?q=essai")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "store-unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
