@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.schemas.letter import LetterIn
 from mss.clinical.draft_notes import draft_catalogue
 from tests.support.api_fakes import ANNE, LETTER_ID, PAUL, WARD, FakeServices
 
@@ -98,6 +99,16 @@ async def test_a_check_sends_nothing(client: httpx.AsyncClient, services: FakeSe
     assert answer.status_code == 200, answer.text
     assert answer.json()["headers"] == {"X-MSS-CODECDA": "11488-4", "X-MSS-INS": "N"}
     assert services.drafting.sent == []
+
+
+async def test_the_example_of_the_description_is_right(client: httpx.AsyncClient) -> None:
+    """Whoever copies it has a letter but for what the directory knows of its author."""
+    example = LetterIn.model_json_schema()["examples"][0]
+    example["documents"][0]["authors"] = [AUTHOR]
+
+    answer = await client.post(f"{LETTERS}?check=true", json=example)
+
+    assert answer.status_code == 200, answer.text
 
 
 async def test_a_refusal_points_at_every_field(
