@@ -319,11 +319,11 @@ async def test_drafts_of_others_do_not_exist(serving: Serving, method: str, path
     """Not in their mailbox, not through one's own; the same words as for nothing at all."""
     made = await a_draft(serving.ward)
     here = path.format(id=made["id"])
-    json = {"json": WORDS} if (method, path) in {("POST", ""), ("PUT", "/{id}")} else {}
+    body = WORDS if (method, path) in {("POST", ""), ("PUT", "/{id}")} else None
 
-    theirs = await serving.lab.request(method, DRAFTS + here, **json)
+    theirs = await serving.lab.request(method, DRAFTS + here, json=body)
     nobodys = await serving.lab.request(
-        method, f"/v1/mailboxes/nobody@ch-demo.mssante.fr/drafts{here}", **json
+        method, f"/v1/mailboxes/nobody@ch-demo.mssante.fr/drafts{here}", json=body
     )
 
     assert theirs.status_code == 404
