@@ -32,6 +32,7 @@ PEERS = {
     "node": "nodejs",
     "npm": "npm",
     "chromium": "chromium",
+    "/usr/sbin/slapd": "slapd",
     # Mail servers are unpacked, not installed (tests/support/debian.py); these run beside them.
     "strace": "strace",
     "perl": "perl",
