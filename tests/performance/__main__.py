@@ -6,6 +6,7 @@ from tests.performance import (
     accept,
     blobs,
     directory,
+    directory_load,
     documents,
     large,
     relay,
@@ -29,6 +30,7 @@ BENCHES = {
     "trust": trust.run,
     "trust-list": trust_list.run,
     "directory": directory.run,
+    "directory-load": directory_load.run,
 }
 
 
