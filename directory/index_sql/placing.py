@@ -12,7 +12,13 @@ from sqlalchemy import BigInteger, Connection, delete, type_coerce
 
 from directory.index_sql import tables
 from directory.index_sql.bulk import Values, end_versions, insert_rows, select_in
-from directory.index_sql.versions import PLACE_COLUMNS, Labels, Version, place_row
+from directory.index_sql.versions import (
+    PLACE_COLUMNS,
+    SUPPLEMENTED,
+    Labels,
+    Version,
+    place_row,
+)
 from directory.model import Organization
 from directory.numbers import stable_number
 
@@ -21,19 +27,6 @@ MAILBOX: Final = "mailbox"
 _AT: Final = {name: place for place, name in enumerate(PLACE_COLUMNS)}
 _FACTS: Final = _AT["digest"] + 1
 _MENTIONED: Final = ("technical_id", "old_id", "sector")
-_WHERE_MISSING: Final = (
-    "trade_name",
-    "trade_name_key",
-    "siret",
-    "siren",
-    "phone",
-    "phone2",
-    "fax",
-    "email",
-    "parent_key",
-    "finess_legal",
-)
-_ALL: Final = (1 << len(_WHERE_MISSING)) - 1
 _LIST: Final = 500
 
 
@@ -41,7 +34,7 @@ class Places:
     """The structures of one generation, while it is built.
 
     Attributes:
-        finess: By key, of what FINESS describes: which facts it gives, as a mask.
+        finess: Keys of what FINESS describes.
     """
 
     def __init__(
@@ -52,16 +45,15 @@ class Places:
         self._labels = labels
         self._is_first = is_first
         self._seen: dict[str, str] = {}
-        self.finess: dict[str, int] = {}
+        self.finess: set[str] = set()
 
     def add_finess(self, places: Sequence[Organization]) -> None:
         """Write structures that FINESS describes."""
         rows: dict[str, Values] = {}
         for place in places:
             if place.key not in self.finess:
-                row = place_row(place, self._version, self._labels, mention="")
-                rows[place.key] = row
-                self.finess[place.key] = _mask(row)
+                rows[place.key] = place_row(place, self._version, self._labels, mention="")
+                self.finess.add(place.key)
         old = {} if self._is_first else self._in_force(rows)
         for key, before in old.items():
             if before.mention:
@@ -99,10 +91,12 @@ class Places:
         row[_AT["mention"]] = mention
         for name in _MENTIONED:
             row[_AT[name]] = more[_AT[name]]
-        mask = self.finess.get(str(base[0]), _ALL)
-        for bit, name in enumerate(_WHERE_MISSING):
-            if not mask >> bit & 1:
+        given = base[_AT["finess_facts"]]
+        for bit, name in enumerate(SUPPLEMENTED):
+            if not given >> bit & 1:
                 row[_AT[name]] = more[_AT[name]]
+                if name == "trade_name":
+                    row[_AT["trade_name_key"]] = more[_AT["trade_name_key"]]
         row[_AT["digest"]] = stable_number(*map(str, row[_FACTS:]))
         return tuple(row)
 
@@ -130,8 +124,3 @@ class Places:
         before = [row.key for row in known if row.born != born]
         end_versions(self._connection, table, table.c.key, before, born)
         insert_rows(self._connection, table, changed)
-
-
-def _mask(row: Sequence[object]) -> int:
-    """Tell which of the facts that others may add FINESS gives itself."""
-    return sum(1 << bit for bit, name in enumerate(_WHERE_MISSING) if row[_AT[name]])

@@ -244,6 +244,7 @@ organization = Table(
     _code("kind"),  # EJ: legal entity, EG: site of FINESS; empty: a practice, or unknown
     Column("is_active", Boolean, nullable=False),
     Column("in_finess", Boolean, nullable=False),
+    Column("finess_facts", Integer, nullable=False),  # which of `versions.SUPPLEMENTED` it gives
     _code("mention"),  # activity or mailbox: the richest file that names it; empty: FINESS alone
     _text("name"),
     _text("trade_name"),

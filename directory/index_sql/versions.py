@@ -18,6 +18,19 @@ from directory.numbers import mailbox_number, organization_number, stable_number
 Version = tuple[int, int, int]
 """Born, gone and changed_at."""
 
+SUPPLEMENTED = (
+    "trade_name",
+    "siret",
+    "siren",
+    "phone",
+    "phone2",
+    "fax",
+    "email",
+    "parent_key",
+    "finess_legal",
+)
+"""What another file may say of a structure as long as FINESS says nothing."""
+
 folded = lru_cache(maxsize=65_536)(order_key)
 """Bring a name to the form by which it is looked up; names come again and again."""
 
@@ -170,6 +183,7 @@ def place_row(place: Organization, version: Version, labels: Labels, *, mention:
         str(place.kind or ""),
         place.is_active,
         place.in_finess,
+        _given(place) if place.in_finess else 0,
         mention,
         place.name,
         place.trade_name,
@@ -203,6 +217,11 @@ def place_row(place: Organization, version: Version, labels: Labels, *, mention:
     )
     digest = stable_number(*map(str, facts))
     return (place.key, *version, organization_number(place.key), digest, *facts)
+
+
+def _given(place: Organization) -> int:
+    """Tell which of the facts that others may add the structure has, one bit each."""
+    return sum(1 << bit for bit, name in enumerate(SUPPLEMENTED) if getattr(place, name))
 
 
 PLACE_COLUMNS = tuple(column.name for column in tables.organization.columns)

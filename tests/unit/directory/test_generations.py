@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, select
 
-from directory import index_sql
+from directory import index_sql, synthetic
 from directory.errors import ImportRunningError, SnapshotRefusedError
 from directory.index_sql import tables
 from directory.index_sql.locking import import_lock
 from directory.model import MailboxEntry, Practitioner
 from directory.numbers import practitioner_number
+from directory.sources import ExtractionKind
 from directory.sync import ImportReport
 from tests.unit.directory.conftest import ANNE, AT, HOSPITAL, MAILBOXES, PEOPLE, write_snapshot
 
@@ -211,3 +212,41 @@ def test_one_import_at_a_time(loaded: Connection, tmp_path: Path) -> None:
 
     assert caught == [ImportRunningError]
     load(loaded, tmp_path, NEXT)
+
+
+def places(connection: Connection) -> set[tuple[Any, ...]]:
+    """Return the structures in force, without the generation that they are from."""
+    table = tables.organization
+    kept = [column for column in table.c if column.name not in ("born", "gone", "changed_at")]
+    return {
+        tuple(row)
+        for row in connection.execute(select(*kept).where(table.c.gone == tables.FOREVER))
+    }
+
+
+@pytest.mark.slow
+def test_structures_are_not_read_again_while_their_file_is_the_same(
+    empty: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FINESS is the slowest file to read, and changes least; telephones still follow the others."""
+    synthetic.generate(tmp_path, practitioners=60, seed=5, stamp="202611230200", is_national=True)
+    index_sql.import_snapshot(empty, tmp_path, at=AT)
+    path = next(tmp_path.glob("*Personne_activite*"))
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    phone = lines[0].split("|").index("Téléphone (coord. structure)")
+    changed = [line.split("|") for line in lines[1:]]
+    for fields in changed:
+        fields[phone] = "0199000000"
+    path.write_text(lines[0] + "".join("|".join(fields) for fields in changed), "utf-8")
+    with monkeypatch.context() as patched:
+        again = "directory.sync.read_finess"
+        patched.setattr(again, lambda *_: pytest.fail("FINESS was read again"))
+        report = index_sql.import_snapshot(empty, tmp_path, at=TOMORROW, force=True)
+    renewed = places(empty)
+    finess = next(tmp_path.glob("finess*"))
+    finess.write_text(finess.read_text("utf-8") + "\n", "utf-8")
+    index_sql.import_snapshot(empty, tmp_path, at=TOMORROW, force=True)
+
+    assert report.generation.source(ExtractionKind.FINESS) is not None
+    assert any("0199000000" in row for row in renewed)
+    assert renewed == places(empty)

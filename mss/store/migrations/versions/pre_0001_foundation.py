@@ -682,6 +682,7 @@ def upgrade() -> None:  # noqa: PLR0915 -- one statement for each table and inde
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("is_active", sa.Boolean(), nullable=False),
         sa.Column("in_finess", sa.Boolean(), nullable=False),
+        sa.Column("finess_facts", sa.Integer(), nullable=False),
         sa.Column("mention", sa.String(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("trade_name", sa.Text(), nullable=False),
