@@ -14,6 +14,7 @@ Shapes
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, assert_never
 
 from sqlalchemy import (
@@ -182,7 +183,7 @@ def innermost(condition: Condition, scope: Scope) -> Select[Any]:
         return select(literal(1)).where(
             _mailbox_match(condition, mailbox), carried(condition.resource, mailbox)
         )
-    own = TABLES[condition.resource].alias()
+    own = aliased(condition.resource)
     # Versions that are over are counted as well: an index alone tells.
     return select(literal(1)).select_from(own).where(_direct(condition, own, scope))
 
@@ -735,6 +736,11 @@ def _address(mailbox: Source, text: str, mode: TextMode) -> Test:
             assert_never(mode)
 
 
-def aliased(resource: str) -> Source:
-    """Return an alias of the table of a type."""
+@cache
+def aliased(resource: str, place: int = 0) -> Source:
+    """Return the alias of the table of a type at a place of a statement.
+
+    Making an alias costs as much as a look at the table. Conditions within others have their own.
+    """
+    del place
     return TABLES[resource].alias()

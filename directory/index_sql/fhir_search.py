@@ -412,7 +412,7 @@ class _Run:
 
     def _targets(self, reference: str, target: str, ids: Sequence[int]) -> Iterable[int]:
         local, remote = LINKS[self.query.resource, reference]
-        own, other = aliased(self.query.resource), aliased(target)
+        own, other = aliased(self.query.resource), aliased(target, 1)
         query = (
             select(other.c.id)
             .select_from(own.join(other, own.c[local] == other.c[remote]))
@@ -422,7 +422,7 @@ class _Run:
 
     def _sources(self, source: str, reference: str, ids: Sequence[int]) -> Sequence[int]:
         local, remote = LINKS[source, reference]
-        own, other = aliased(self.query.resource), aliased(source)
+        own, other = aliased(self.query.resource), aliased(source, 1)
         keys: Any = ids
         if remote != "id":
             keys = self.connection.execute(
