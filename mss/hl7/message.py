@@ -41,7 +41,7 @@ _CHARSETS: Final = {
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
 _SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 _HEADINGS: Final = {"MSH", "BHS", "FHS"}
-_CONTINUED: Final = re.compile(r"[A-Za-z0-9+/=\t ]+")  # base64 that somebody wrapped
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/=\t ]*")
 _NAMED_ESCAPES: Final = {".br": "\n", "H": "", "N": ""}
 
 
@@ -136,7 +136,7 @@ def parse_hl7(octets: bytes) -> HL7Message:
     if sum(octets.count(one) for one in separators.encode("ascii")) > MAX_SEPARATORS:
         raise HL7SyntaxError(reason="too-many-fields")
     charset = _declared_charset(octets, separators[:1])
-    lines = _lines(_decoded(octets, charset), separators[:1])
+    lines = _lines(_decoded(octets, charset), separators)
     try:
         parsed = hl7.parse("\r".join(lines))
     except Exception as error:  # the library raises whatever its indexing raises
@@ -209,16 +209,21 @@ def _decoded(octets: bytes, charset: str) -> str:
         return octets.decode("iso-8859-15")  # nothing was declared, and it is not UTF-8
 
 
-def _lines(text: str, field: str) -> list[str]:
+def _lines(text: str, separators: str) -> list[str]:
     """Part the segments, and put together what was wrapped."""
+    field, component = separators[:2]
     lines: list[list[str]] = []
+    is_open = False  # the last line ends inside of base64
     for line in _LINE_END.split(text):
         if not line.strip():
             continue
         if _SEGMENT.match(line) and line[3:4] in (field, ""):
             lines.append([line])
-        elif lines and _CONTINUED.fullmatch(line):
+            before, _, tail = line.rpartition(component)
+            is_open = before[-7:].lower() == f"{component}base64" and _is_base64(tail)
+        elif is_open and _is_base64(line.partition(field)[0]):
             lines[-1].append(line.strip())
+            is_open = field not in line
         else:
             raise HL7SyntaxError(reason="segment")
     if len(lines) > MAX_SEGMENTS:
@@ -227,3 +232,7 @@ def _lines(text: str, field: str) -> list[str]:
         # Read as one, the recipients of the first would get the documents of the second.
         raise HL7SyntaxError(reason="several-messages")
     return ["".join(pieces) for pieces in lines]
+
+
+def _is_base64(text: str) -> bool:
+    return _BASE64.fullmatch(text) is not None
