@@ -76,6 +76,8 @@ def read_people(
 ) -> Iterator[PeopleRows]:
     """Yield the people who are wanted, everybody if `None`, some thousands at a time.
 
+    The digests of the survey may be gone afterwards: they are only needed once.
+
     Raises:
         ExtractionSyntaxError: A file cannot be read any more.
     """
@@ -109,6 +111,7 @@ def _read_beside(
         assert process.stdout is not None
         try:
             _hand_over(process.stdin, (survey, wanted, version))
+            survey.digests.clear()  # of a nation, as much memory as all else here
             yield from _answers(process.stdout, progress)
         finally:
             process.kill()
