@@ -21,13 +21,11 @@ CONDITIONS: Final[Mapping[str, tuple[Condition, str]]] = MappingProxyType(
     {
         "hl7-syntax": (Condition.OTHER, ""),
         "archive-content": (Condition.APPLICATION, "OBX^1^5"),
-        "attachment-refused": (Condition.APPLICATION, "OBX^1^5"),
         "cda-syntax": (Condition.DATA_TYPE, "OBX^1^5"),
         "content-refused": (Condition.APPLICATION, "OBX^1^5"),
         "domain-not-trusted": (Condition.APPLICATION, "PRT"),
         "message-too-large": (Condition.APPLICATION, "OBX^1^5"),
         "metadata-content": (Condition.APPLICATION, "OBX^1^5"),
-        "patient-address": (Condition.APPLICATION, "PID^1^3"),
         "protection-impossible": (Condition.APPLICATION, "PRT"),
         "recipient-unknown": (Condition.APPLICATION, "PRT"),
         "reply-address-not-trusted": (Condition.APPLICATION, "PRT"),
