@@ -225,9 +225,6 @@ class ListenSettings(Section):
     submissions: str = Field(default="", description="Submission with TLS from the first octet.")
     imap: str = Field(default="", description="Reserved for the IMAP door.")
     imaps: str = Field(default="", description="Reserved for the IMAP door, TLS from the start.")
-    ldaps: str = Field(
-        default="", description="Directory for the address books of mail programs (LDAP over TLS)."
-    )
     api: str = Field(default="127.0.0.1:2443", description="REST API (HTTPS).")
     admin: str = Field(default="127.0.0.1:2481", description="Administration: metrics, HTTP.")
     mllp: str = Field(default="", description="HL7 v2 of hospital software (MLLP), in clear.")

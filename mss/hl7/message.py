@@ -211,7 +211,7 @@ def _decoded(octets: bytes, charset: str) -> str:
 
 def _lines(text: str, separators: str) -> list[str]:
     """Part the segments, and put together what was wrapped."""
-    field, component = separators[:2]
+    field, component = separators[0], separators[1]
     lines: list[list[str]] = []
     is_open = False  # the last line ends inside of base64
     for line in _LINE_END.split(text):

@@ -10,7 +10,7 @@ Errors
     upload ends elsewhere than the sender thinks; `UploadsFullError`; `ChecksumDiffersError`.
 Sources
     tus resumable upload protocol 1.0.0 (core, creation, expiration, checksum, termination);
-    docs/adr/0036.
+    docs/adr/0033.
 """
 
 import asyncio

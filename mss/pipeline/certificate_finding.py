@@ -11,7 +11,7 @@ Errors
     None: a letter does not fail because a directory does not answer. The policy on letters without
     a certificate decides then.
 Sources
-    RFC 4523 (certificates in LDAP), RFC 8550, 3 (addresses in certificates); docs/adr/0034.
+    RFC 4523 (certificates in LDAP), RFC 8550, 3 (addresses in certificates); docs/adr/0032.
 """
 
 import asyncio

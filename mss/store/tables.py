@@ -265,7 +265,7 @@ idempotency = Table(
     Column("created_at", Instant, nullable=False, index=True),
 )
 
-# A file on its way to a message that is still to be written (docs/adr/0036).
+# A file on its way to a message that is still to be written (docs/adr/0033).
 upload = Table(
     "upload",
     metadata,

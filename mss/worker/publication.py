@@ -10,7 +10,7 @@ Units
 Errors
     None out of the job.
 Sources
-    docs/adr/0034.
+    docs/adr/0032.
 """
 
 import logging

@@ -385,7 +385,7 @@ async def test_a_message_that_is_not_accepted_leaves_the_connection_usable(
 
 async def test_commands_may_be_sent_in_one_packet(peer: Wire, services: FakeServices) -> None:
     """RFC 2920: replies come in order, also to what follows a message in the same packet."""
-    letter = f"MAIL FROM:<{DOCTOR}>\r\nRCPT TO:<{WARD}>\r\nDATA\r\n".encode()
+    letter = f"MAIL FROM:<{WARD}>\r\nRCPT TO:<{DOCTOR}>\r\nDATA\r\n".encode()
     await peer.send(letter)
     codes = [(await peer.reply()).code for _ in range(3)]
     await peer.send(stuffed(a_letter()) + letter)

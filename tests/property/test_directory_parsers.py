@@ -26,6 +26,7 @@ from directory.extraction import (
     read_activities,
     read_mailboxes,
 )
+from directory.folding import fold
 from directory.identifiers import (
     ADELI,
     FINESS,
@@ -38,7 +39,6 @@ from directory.identifiers import (
     is_luhn,
     luhn_digit,
 )
-from directory.folding import fold
 from directory.search import SearchQuery
 from directory.search_index.answering import Layer, View, answer
 from directory.search_index.folder import OpenIndex

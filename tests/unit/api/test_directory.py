@@ -1,5 +1,7 @@
 """Searching the directory."""
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -30,7 +32,7 @@ async def test_a_line_shows_the_person_and_the_mailbox_to_prefer(
 
 async def test_every_filter_is_passed_on(client: httpx.AsyncClient, services: FakeServices) -> None:
     """Each one under its own name."""
-    texts = {
+    texts: dict[str, Any] = {
         "family": "essai",
         "given": "anne",
         "city": "lyon",

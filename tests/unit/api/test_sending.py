@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from mss import errors
+from mss.mailboxes.drafting import OutgoingAttachment
 from mss.mime.errors import MessageSyntaxError
 from tests.support.api_fakes import (
     ANNE,
@@ -86,8 +87,9 @@ async def test_every_field_of_a_draft_arrives(
     assert draft.request_read_receipt
     assert draft.request_delivery_receipt
     assert draft.headers == (("X-MSS-NIL", "DEV935997"),)
-    (file,) = draft.attachments
-    assert (file.filename, file.content_type, file.octets) == ("été.pdf", "application/pdf", PDF)
+    assert draft.attachments == (
+        OutgoingAttachment(filename="été.pdf", content_type="application/pdf", octets=PDF),
+    )
 
 
 async def test_a_form_brings_files_as_octets(
@@ -104,10 +106,10 @@ async def test_a_form_brings_files_as_octets(
     (draft,) = services.drafting.sent
 
     assert answer.status_code == 202
-    assert [(one.filename, one.content_type, one.octets) for one in draft.attachments] == [
-        ("IHE_XDM.ZIP", "application/zip", tricky),
-        ("IHE_XDM.ZIP", "application/zip", b""),
-    ]
+    assert draft.attachments == (
+        OutgoingAttachment(filename="IHE_XDM.ZIP", content_type="application/zip", octets=tricky),
+        OutgoingAttachment(filename="IHE_XDM.ZIP", content_type="application/zip", octets=b""),
+    )
 
 
 async def test_a_complete_message_is_passed_on_octet_for_octet(
