@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(".fuzz")
-INSTRUMENTED = ["crypto", "mss.clinical", "mss.mailboxes", "mss.mime"]
+INSTRUMENTED = ["crypto", "mss.clinical", "mss.hl7", "mss.mailboxes", "mss.mime"]
 
 
 def main() -> None:
