@@ -49,7 +49,7 @@ crash: .venv/.locked-dev ## kill an operator while mail flows (N=1000 deaths, E=
 	@$(PY) -m tests.crash --kills $(or $(N),1000) --engine $(or $(E),both) $(if $(SEED),--seed $(SEED)) \
 	  --report $(or $(REPORT),build/crash-report.json)
 
-bench: .venv/.locked-dev ## benchmarks, one JSON object a line (B=store, blobs, smime, accept, documents, relay or slowdisk or directory for one)
+bench: .venv/.locked-dev ## benchmarks, one JSON object a line (B=store, blobs, smime, accept, documents, relay, slowdisk, directory or directory-load for one)
 	@$(PY) -m tests.performance $(B)
 
 clean: ## remove what the other targets made (never an operator's home)
