@@ -15,11 +15,16 @@ import pytest
 from crypto.issuing import CertificateProfile, Subject
 from mss.hl7.desk import Desk
 from mss.hl7.message import HL7Message
+from mss.hl7.request import decode_base64
 from tests.support.hospital import (
+    DELETE,
+    NEW,
+    REPLACE,
     Line,
     Listening,
     a_request,
     accepts,
+    document,
     does_not_know_the_patient,
     listening,
     says_nothing,
@@ -167,6 +172,47 @@ async def test_a_document_that_was_taken_in_is_read(stage: Stage) -> None:
         assert document.header.text(21) == "1.1"
         assert next(read.all("OBX")).text(5) == "Y"
         assert await stage.pair.writer.listed() == []
+
+
+async def test_a_document_is_new_then_replaced_then_deleted_at_the_other_end(
+    stage: Stage,
+) -> None:
+    """An ORU becomes T02, and T10 and T04 stay what they are, each with what goes with it."""
+    asked = (
+        a_request(to=[PRACTICES.mailbox], kind="ORU", line_end="\n"),
+        a_request(to=[PRACTICES.mailbox], action=REPLACE, control_id="016", charset="8859/15"),
+        a_request(to=[PRACTICES.mailbox], action=DELETE, control_id="017"),
+    )
+    async with reader_software(stage, accepts) as reader:
+
+        async def have_come() -> bool:
+            return len(reader.got) == arrived
+
+        for arrived, message in enumerate(asked, start=1):
+            answer = await stage.ask(message)
+            assert next(answer.all("MSA")).text(1) == "AA"
+            await until(have_come, f"document {arrived} at the reader's software")
+
+    told = [
+        (
+            one.header.text(9, 2),
+            next(one.all("ORC")).text(1),
+            next(one.all("OBX")).text(11),
+            bool(next(one.all("TXA")).text(13)),
+        )
+        for one in reader.got
+    ]
+    assert told == [("T02", *NEW[1:], False), (*REPLACE, True), (*DELETE, True)]
+    assert [decoded(one) for one in reader.got] == [
+        document(),
+        document(version=2),
+        document(version=2),
+    ]
+
+
+def decoded(message: HL7Message) -> bytes | None:
+    """The document that a message carries."""
+    return decode_base64(next(message.all("OBX")).text(5, 5), is_strict=True)
 
 
 async def test_software_that_breaks_off_gets_the_same_message_again(stage: Stage) -> None:
