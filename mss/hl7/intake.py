@@ -283,9 +283,12 @@ def _addresses(patient: Patient, traits: Traits) -> Field:
     """Write where the patient lives and was born, PID-11."""
     found = []
     for one in patient.addresses:
-        street = f"{one.house_number} {one.street}".strip()
+        street, unit = f"{one.house_number} {one.street}".strip(), one.unit
+        if one.free_lines and not street:
+            # Lines that nobody told apart: the first, and the others as they are.
+            street, unit = one.free_lines[0], ", ".join(one.free_lines[1:])
         country = one.country if len(one.country) == len("FRA") else "FRA"
-        where = components(street, one.unit, one.city, "", one.postal_code, country, "H")
+        where = components(street, unit, one.city, "", one.postal_code, country, "H")
         found.append(where.written)
     if traits.birth_place:
         birth = ("", "", "", "", "", "", "BDL", "", traits.birth_place)
