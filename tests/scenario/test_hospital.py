@@ -14,10 +14,11 @@ import pytest
 
 from crypto.issuing import CertificateProfile, Subject
 from mss.hl7.desk import Desk
-from mss.hl7.message import HL7Message
+from mss.hl7.message import HL7Message, parse_hl7
 from mss.hl7.request import decode_base64
 from tests.support.hospital import (
     DELETE,
+    ER7,
     NEW,
     REPLACE,
     Line,
@@ -213,6 +214,50 @@ async def test_a_document_is_new_then_replaced_then_deleted_at_the_other_end(
 def decoded(message: HL7Message) -> bytes | None:
     """The document that a message carries."""
     return decode_base64(next(message.all("OBX")).text(5, 5), is_strict=True)
+
+
+def official(name: str) -> bytes:
+    """An official request to the mailbox of these tests; nothing goes to a patient."""
+    path = ER7 / f"{name}.er7"
+    if not path.exists():
+        pytest.skip(f"official test data are not here: {name}")
+    text = path.read_text(encoding="utf-8")
+    for theirs, ours in (
+        ("SIL-Y|labo", "RIS-Y|Organisation-Y"),
+        ("adam.hoda@test-ci-sis.mssante.fr", PRACTICES.mailbox),
+        ("DESTMSSANTEPAT^Destinataire Patient^MetaDMPMSS||Y^", "DESTMSSANTEPAT^^MetaDMPMSS||N^"),
+    ):
+        text = text.replace(theirs, ours)
+    lines = [one for one in text.splitlines() if "@patient.mssante.fr" not in one]
+    return "\r".join(lines).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "becomes"),
+    [("mdm_t02_init", "T02"), ("mdm_t10_replace", "T10"), ("oru_r01_init", "T02")],
+)
+async def test_an_official_request_comes_out_at_the_other_end(
+    stage: Stage, name: str, becomes: str
+) -> None:
+    """Their documents, octet for octet, from their software to another's through both operators."""
+    message = official(name)
+    sent = [
+        decode_base64(one.text(5, 5), is_strict=False)
+        for one in parse_hl7(message).all("OBX")
+        if one.text(5, 3) == "XML"
+    ]
+    async with reader_software(stage, accepts) as reader:
+        answer = await stage.ask(message)
+        assert next(answer.all("MSA")).text(1) == "AA"
+
+        async def have_come() -> bool:
+            return len(reader.got) >= len(sent)
+
+        await until(have_come, "each document at the reader's software")
+
+    assert sent
+    assert {one.header.text(9, 2) for one in reader.got} == {becomes}
+    assert sorted(filter(None, map(decoded, reader.got))) == sorted(filter(None, sent))
 
 
 async def test_software_that_breaks_off_gets_the_same_message_again(stage: Stage) -> None:
