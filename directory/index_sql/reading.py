@@ -16,6 +16,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -122,6 +123,8 @@ def _hand_over(pipe: IO[bytes], task: object) -> None:
         pickle.dump(task, pipe, pickle.HIGHEST_PROTOCOL)
         pipe.flush()
     except BrokenPipeError:
+        with suppress(BrokenPipeError):
+            pipe.close()  # it would say so again
         raise ExtractionSyntaxError("reader-ended", "") from None
 
 
